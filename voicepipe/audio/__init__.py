@@ -1,0 +1,1 @@
+"""Sound: codecs, framing and resampling."""

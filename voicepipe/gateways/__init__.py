@@ -1,0 +1,1 @@
+"""Where calls come from: recordings and telephony protocols, decoded into media events."""

@@ -1,0 +1,1 @@
+"""One way through the house: media events in, call events out."""

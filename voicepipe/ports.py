@@ -1,0 +1,211 @@
+"""What the pipeline needs from the world, as Protocols; the adapters live in their own rooms."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from voicepipe.types import (
+    AudioChunk,
+    CallEvent,
+    CallStarted,
+    FloatArray,
+    MediaEvent,
+    ProsodyFeatures,
+    Recognition,
+    StressScore,
+    Utterance,
+)
+
+
+class CallSource(Protocol):
+    """Where a call comes from: a recording or a live connection."""
+
+    def events(self) -> Iterator[MediaEvent]:
+        """Yield one `CallStarted`, the chunks of all its tracks, and one `CallEnded`.
+
+        Raises
+        ------
+        AudioInputError
+            If the recording cannot be decoded.
+        """
+        ...
+
+
+class VoiceDetector(Protocol):
+    """Tells speech from everything else, frame by frame."""
+
+    frame_samples: int
+    """Samples at 16 kHz per frame (512: 32 ms)."""
+
+    def start(self) -> "VoiceDetectorState":
+        """Return the state of a fresh track."""
+        ...
+
+    def speech_probs(
+        self, frames: Sequence[FloatArray], states: Sequence["VoiceDetectorState"]
+    ) -> tuple[Sequence[FloatArray], Sequence["VoiceDetectorState"]]:
+        """Score frames of several tracks in one batch.
+
+        Parameters
+        ----------
+        frames : sequence of ndarray, each of shape (n_i, frame_samples), float32
+            Consecutive frames of track i.
+        states : sequence of VoiceDetectorState
+            State of each track before its first frame. Not modified.
+
+        Returns
+        -------
+        probs : sequence of ndarray, each of shape (n_i,), float32
+            Speech probability per frame, 0..1. The same whatever the batching.
+        states : sequence of VoiceDetectorState
+            State of each track after its last frame.
+        """
+        ...
+
+
+class VoiceDetectorState(Protocol):
+    """Opaque recurrent state of one track."""
+
+
+class Transcriber(Protocol):
+    """Turns an utterance into text and an embedding by one encoder pass."""
+
+    def recognize(self, utterance: Utterance, *, language: str | None, transcribe: bool = True) -> Recognition:
+        """Recognise one utterance.
+
+        Parameters
+        ----------
+        utterance : Utterance
+        language : str or None
+            ISO 639-1 code, or None to let the model detect it (`Recognition.language_probs` is then filled).
+        transcribe : bool
+            False gives the embedding alone.
+        """
+        ...
+
+
+class StressScorer(Protocol):
+    """Scores the voice of the caller against the caller's own baseline."""
+
+    model_id: str
+
+    def start(self) -> "CallerBaseline":
+        """Return the baseline of a caller not yet heard: the population's norm."""
+        ...
+
+    def score(
+        self, prosody: ProsodyFeatures, embedding: FloatArray | None, *, speech_s: float, baseline: "CallerBaseline"
+    ) -> StressScore:
+        """Score one utterance against the baseline as it stood before it.
+
+        Parameters
+        ----------
+        prosody : ProsodyFeatures
+        embedding : ndarray, shape (2 * d_model,), float32, or None
+            None where the encoder pass was shed: prosody alone is scored.
+        speech_s : float
+            Seconds of speech in the utterance.
+        baseline : CallerBaseline
+        """
+        ...
+
+    def update(
+        self,
+        baseline: "CallerBaseline",
+        prosody: ProsodyFeatures,
+        embedding: FloatArray | None,
+        *,
+        speech_s: float,
+        stress: float,
+        frozen: bool,
+    ) -> "CallerBaseline":
+        """Return the baseline after one more utterance.
+
+        Parameters
+        ----------
+        baseline : CallerBaseline
+            Not modified.
+        prosody, embedding, speech_s
+            As for `score`.
+        stress : float
+            The utterance's score, 0..1.
+        frozen : bool
+            True while evidence of stress grows: stressed speech must not become the new normal.
+        """
+        ...
+
+
+class CallerBaseline(Protocol):
+    """Opaque norm of one caller's voice."""
+
+
+class CallObserver(Protocol):
+    """Is told of everything that happens; telemetry and the console are observers."""
+
+    def on_media(self, event: CallStarted | AudioChunk) -> None:
+        """Take note of a media event that came in."""
+        ...
+
+    def on_call_event(self, event: CallEvent) -> None:
+        """Take note of a call event that came out."""
+        ...
+
+
+class EventSink(Protocol):
+    """Delivers serialised events to the outside."""
+
+    name: str
+
+    def publish(self, messages: Sequence["OutboundMessage"]) -> Sequence["Delivery"]:
+        """Deliver messages in order and wait for the acknowledgements.
+
+        Returns one `Delivery` per message, in the same order. Raises `SinkError` where nothing can be said of
+        any of them (the broker is away): all then stay in the outbox.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the connection."""
+        ...
+
+
+class OutboundMessage(Protocol):
+    """One serialised event: topic, key, headers and body."""
+
+    @property
+    def event_id(self) -> str:
+        """Deterministic id; receivers drop duplicates by it."""
+        ...
+
+    @property
+    def topic(self) -> str:
+        """Topic with its version, `voicepipe.reroute.v1`."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Key of partitioning: the call's id."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Headers in the order they are sent."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """Body as it is sent."""
+        ...
+
+
+class Delivery(Protocol):
+    """What became of one message."""
+
+    @property
+    def delivered(self) -> bool:
+        """True after the receiver's acknowledgement."""
+        ...
+
+    @property
+    def refused(self) -> str | None:
+        """Why the receiver will never take it (too large, schema, authorisation); None otherwise."""
+        ...

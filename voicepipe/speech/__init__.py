@@ -1,0 +1,1 @@
+"""What was said, and when: voice activity, utterances, transcripts."""

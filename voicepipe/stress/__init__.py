@@ -1,0 +1,1 @@
+"""How it was said, and for how long: prosody, baseline, stress, episodes."""
