@@ -324,6 +324,8 @@ class StressScore:
         False while the caller's own baseline still rests mostly on the population's norm.
     top_features : tuple of FeatureDeviation
         What moved the score most, strongest first.
+    with_embedding : bool
+        False where prosody alone was scored.
     """
 
     stress: float
@@ -334,6 +336,7 @@ class StressScore:
     model_id: str
     baseline_ready: bool
     top_features: tuple[FeatureDeviation, ...] = ()
+    with_embedding: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,6 +403,8 @@ class Episode:
         Of the stress scores within the episode, 0..1; the mean is weighted by speech seconds.
     reasons : tuple of Reason
     evidence : EpisodeEvidence
+    coverage : Coverage, optional
+        Of the call at that moment; the detector leaves it out, the pipeline fills it in.
     """
 
     call_id: str
@@ -413,6 +418,7 @@ class Episode:
     mean: float
     reasons: tuple[Reason, ...]
     evidence: EpisodeEvidence
+    coverage: "Coverage | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,7 +431,8 @@ class Coverage:
         Seconds of utterances, all channels.
     shed_s : mapping of str to float
         Seconds of utterances per kind of work that was shed under overload: ``agent_transcript``,
-        ``caller_transcript``, ``embedding``. Empty when nothing was.
+        ``caller_transcript``, ``embedding``; ``late_audio`` is audio that came too late for its turn. Empty when
+        nothing was lost.
     """
 
     speech_s: float
@@ -434,12 +441,14 @@ class Coverage:
     @property
     def ratio(self) -> float:
         """Share of the speech whose analysis was complete, 0..1; 1 for a call without speech."""
-        if self.speech_s <= 0:
+        late_s = self.shed_s.get("late_audio", 0.0)
+        total_s = self.speech_s + late_s
+        if total_s <= 0:
             return 1.0
         lost_s = self.shed_s.get("agent_transcript", 0.0) + max(
             self.shed_s.get("caller_transcript", 0.0), self.shed_s.get("embedding", 0.0)
         )
-        return min(1.0, max(0.0, 1.0 - lost_s / self.speech_s))
+        return min(1.0, max(0.0, 1.0 - (lost_s + late_s) / total_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

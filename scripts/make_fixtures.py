@@ -1,0 +1,164 @@
+"""Make the two sample calls of the demo and the tests from a written dialogue, with espeak-ng.
+
+Both calls are stereo, 8 kHz, G.711 mu-law in WAV: the caller on the left, the agent on the right. In
+``upset_caller.wav`` the caller grows upset and stays so; ``calm_caller.wav`` is his calm twin, same voice, with one
+short outburst. The voice is synthetic: vocal effort is put on it by pitch, pitch range, rate and loudness of the
+synthesiser, then by a flatter spectrum and an uneven voice source, which is how raised voices differ from calm ones
+(Traunmueller and Eriksson, "Acoustic effects of variation in vocal effort", JASA 107, 2000).
+
+Run ``python scripts/make_fixtures.py`` from the repository root; it needs espeak-ng and the package itself.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from scipy.signal import butter, sosfilt
+
+RATE_HZ = 8_000
+CALLER_VOICE = "en-us+m3"
+AGENT_VOICE = "en-gb+f3"
+LINE_NOISE_DBFS = -62.0
+SEED = 20261121
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One turn: who speaks, what, with how much vocal effort (0 calm, 1 shouting), and the pause after it."""
+
+    side: str
+    text: str
+    effort: float = 0.0
+    pause_s: float = 0.5
+
+
+UPSET = (
+    Line("agent", "Good morning, this is Northern Gas and Power, my name is Claire. How can I help you?"),
+    Line("caller", "Good morning. I have a question about my last bill. It came on Monday."),
+    Line("agent", "Of course. May I have the name on the account?"),
+    Line("caller", "The name is Daniel Morris. I live at the same address as before."),
+    Line("caller", "I always pay on time, at the end of the month."),
+    Line("agent", "Thank you. I can see the account. The last bill is for two hundred and ten pounds."),
+    Line("caller", "Yes, and that is the problem. Normally it is about ninety pounds.", 0.1),
+    Line("agent", "I am afraid the system says that the reading is right."),
+    Line("caller", "That is wrong! I have called about this three times already!", 0.9),
+    Line("agent", "I understand. Have you tried our website?"),
+    Line(
+        "caller", "I do not want the website! Nobody ever listens to me! This is the third time I explain it!", 1.0, 0.3
+    ),
+    Line("caller", "You promised to call me back last week, and nobody called! Nobody!", 1.0, 0.7),
+    Line("agent", "I am sorry, sir. I can only send a form by post."),
+    Line("caller", "A form? I have sent that form twice! What are you people doing with my money?", 1.0, 0.3),
+    Line("caller", "I cannot pay this! I have two children at home, and you want to cut us off!", 1.0, 0.7),
+    Line("agent", "Please hold the line for a moment."),
+    Line("caller", "No! Do not put me on hold again! I have been waiting for forty minutes!", 1.0, 0.4),
+    Line("caller", "I am sick and tired of this! Somebody has to fix it today! Do you hear me?", 1.0),
+    Line("agent", "I hear you, and I am sorry. Let me see who can help."),
+)
+
+CALM = (
+    Line("agent", "Good morning, this is Northern Gas and Power, my name is Claire. How can I help you?"),
+    Line("caller", "Good morning. I have a question about my last bill. It came on Monday."),
+    Line("agent", "Of course. May I have the name on the account?"),
+    Line("caller", "The name is Daniel Morris. I live at the same address as before."),
+    Line("caller", "I always pay on time, at the end of the month."),
+    Line("agent", "Thank you. I can see the account. The last bill is for two hundred and ten pounds."),
+    Line("caller", "Yes, and that is a bit more than I expected. Normally it is about ninety pounds."),
+    Line("agent", "I am afraid the system says that the reading is right."),
+    Line("caller", "What? That is wrong!", 0.9),
+    Line("agent", "Let me look once more. There was an estimate in March, and this bill corrects it."),
+    Line("caller", "Oh, I see. So this is for the whole winter, then. That makes sense."),
+    Line("agent", "Exactly. You can pay it in three parts, if you like."),
+    Line("caller", "That would be good. Three parts, at the end of each month."),
+    Line("agent", "I have put that in for you. Is there anything else?"),
+    Line("caller", "No, that was all. Thank you for your help. You have been very clear. Goodbye."),
+)
+
+CALLS = {"upset_caller": UPSET, "calm_caller": CALM}
+
+
+def speak(text: str, *, voice: str, effort: float, scratch: Path) -> np.ndarray:
+    """Synthesise one line.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        At `RATE_HZ`, full scale [-1, 1].
+    """
+    out = scratch / "line.wav"
+    pitch, speed = round(38 + 40 * effort), round(172 + 30 * effort)
+    spread = round(100 + 80 * effort)
+    ssml = f'<speak><prosody range="{spread}%">{text}</prosody></speak>'
+    command = ["espeak-ng", "-m", "-v", voice, "-p", str(pitch), "-s", str(speed), "-w", str(out), ssml]
+    subprocess.run(command, check=True)
+    samples, rate_hz = soundfile.read(out, dtype="float64")
+    samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="HQ")
+    return project(samples / np.abs(samples).max(), effort=effort)
+
+
+def project(samples: np.ndarray, *, effort: float) -> np.ndarray:
+    """Raise the vocal effort: up to 12 dB louder, a spectrum up to 9 dB flatter above 1 kHz, a rougher source.
+
+    A calm voice is softened by the same filter turned round, so that effort 0 sounds relaxed.
+    """
+    high = sosfilt(butter(1, 1000, "highpass", fs=RATE_HZ, output="sos"), samples)
+    shaped = samples + (10 ** ((-4 + 13 * effort) / 20) - 1) * high
+    shaped /= np.sqrt(np.mean(shaped**2))
+    if effort > 0:
+        clock_s = np.arange(shaped.size) / RATE_HZ
+        shaped *= 1 + 0.25 * effort * np.sin(2 * np.pi * 72 * clock_s + 2 * np.sin(2 * np.pi * 5.3 * clock_s))
+        shaped = np.tanh((1 + effort) * 0.35 * shaped) / ((1 + effort) * 0.35)
+        shaped /= np.sqrt(np.mean(shaped**2))
+    return 10 ** ((-30 + 12 * effort) / 20) * shaped
+
+
+def render(lines: tuple[Line, ...], *, scratch: Path, rng: np.random.Generator) -> np.ndarray:
+    """Put a dialogue on the time line.
+
+    Returns
+    -------
+    ndarray, shape (n, 2), float64
+        Caller, agent.
+    """
+    pieces = []
+    clock = round(0.5 * RATE_HZ)
+    for line in lines:
+        voice = CALLER_VOICE if line.side == "caller" else AGENT_VOICE
+        samples = speak(line.text, voice=voice, effort=line.effort, scratch=scratch)
+        pieces.append((0 if line.side == "caller" else 1, clock, samples))
+        clock += samples.size + round(line.pause_s * RATE_HZ)
+    call = rng.normal(0.0, 10 ** (LINE_NOISE_DBFS / 20), (clock + RATE_HZ, 2))
+    for column, start, samples in pieces:
+        call[start : start + samples.size, column] += samples
+    return np.clip(call, -0.99, 0.99)
+
+
+def main() -> int:
+    """Write the sample calls; print their length and hash."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=Path("voicepipe/samples"))
+    args = parser.parse_args()
+    if shutil.which("espeak-ng") is None:
+        print("espeak-ng is not installed: apt-get install espeak-ng", file=sys.stderr)
+        return 1
+    rng = np.random.default_rng(SEED)
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, lines in CALLS.items():
+            call = render(lines, scratch=Path(scratch), rng=rng)
+            path = args.out / f"{name}.wav"
+            soundfile.write(path, call, RATE_HZ, format="WAV", subtype="ULAW")
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            print(f"{path}  {len(call) / RATE_HZ:.1f} s  {path.stat().st_size} bytes  sha256 {digest}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""The real Whisper weights on real utterances; marked slow but for what needs no weights."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from tests import synth
+from voicepipe.speech.segment import Segmenter
+from voicepipe.speech.vad import SileroDetector
+from voicepipe.speech.whisper import WhisperConfig, WhisperTranscriber
+from voicepipe.types import SAMPLE_RATE_HZ, Channel, CutBy, FloatArray, ModelError, Recognition, Utterance
+
+SAMPLES = Path(__file__).resolve().parents[2] / "voicepipe" / "samples"
+AUDIO = Path(__file__).resolve().parents[2] / ".." / "shared" / "audio"
+
+
+def utterance(samples: FloatArray, *, speech_prob: float = 0.8, speech_s: float | None = None) -> Utterance:
+    duration_s = samples.shape[0] / SAMPLE_RATE_HZ
+    return Utterance(
+        call_id="call",
+        channel=Channel.CALLER,
+        index=0,
+        start_s=0.0,
+        end_s=duration_s,
+        samples=samples,
+        cut_by=CutBy.SILENCE,
+        speech_prob=speech_prob,
+        speech_s=duration_s if speech_s is None else speech_s,
+        decided_s=duration_s,
+    )
+
+
+def utterances(track: FloatArray) -> Iterator[Utterance]:
+    """Cut a 16 kHz track as the pipeline does."""
+    detector = SileroDetector()
+    frames = np.pad(track, (0, -track.shape[0] % detector.frame_samples)).reshape(-1, detector.frame_samples)
+    (probs,), _ = detector.speech_probs([frames], [detector.start()])
+    segmenter = Segmenter(call_id="call", channel=Channel.CALLER, frame_samples=detector.frame_samples)
+    yield from segmenter.push(frames.reshape(-1), probs)
+    yield from segmenter.finish()
+
+
+def read(path: Path, *, channel: int = 0, last_s: float | None = None) -> FloatArray:
+    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    end = None if last_s is None else round(last_s * rate_hz)
+    resampled: FloatArray = soxr.resample(samples[:end, channel], rate_hz, SAMPLE_RATE_HZ)
+    return resampled
+
+
+def text(recognition: Recognition) -> str:
+    assert recognition.transcript is not None
+    return recognition.transcript.text
+
+
+@pytest.fixture(scope="module")
+def transcriber(whisper_dir: Path) -> WhisperTranscriber:
+    return WhisperTranscriber(whisper_dir, config=WhisperConfig(num_workers=2))
+
+
+@pytest.fixture(scope="module")
+def spoken() -> list[Utterance]:
+    """The caller's utterances of the first 45 s of a sample call."""
+    return list(utterances(read(SAMPLES / "calm_caller.wav", last_s=45.0)))
+
+
+@pytest.mark.slow
+def test_text_language_and_embedding_come_from_one_pass(
+    transcriber: WhisperTranscriber, spoken: list[Utterance]
+) -> None:
+    heard = [transcriber.recognize(one, language="en") for one in spoken]
+    words = " ".join(text(one) for one in heard).lower()
+    for said in ("good morning", "it came on monday", "at the end of the month"):
+        assert said in words
+    for one in heard:
+        assert one.embedding is not None
+        assert one.embedding.shape == (1024,)
+        assert one.embedding.dtype == np.float32
+        assert np.all(np.isfinite(one.embedding))
+        assert np.all(one.embedding[512:] > 0)
+
+
+@pytest.mark.slow
+def test_language_is_detected_where_none_is_given(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
+    recognition = transcriber.recognize(spoken[0], language=None)
+    probs = recognition.language_probs
+    assert probs is not None
+    assert set(probs) == transcriber.languages
+    assert sum(probs.values()) == pytest.approx(1.0, abs=1e-3)
+    assert max(probs, key=probs.__getitem__) == "en"
+    assert recognition.transcript is not None
+    assert recognition.transcript.language == "en"
+
+
+@pytest.mark.slow
+def test_given_language_is_not_detected(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
+    recognition = transcriber.recognize(spoken[0], language="en")
+    assert recognition.language_probs is None
+    assert recognition.transcript is not None
+    assert recognition.transcript.language == "en"
+
+
+@pytest.mark.slow
+def test_language_that_whisper_does_not_know_is_detected(
+    transcriber: WhisperTranscriber, spoken: list[Utterance]
+) -> None:
+    assert transcriber.recognize(spoken[0], language="xx", transcribe=False).language_probs is not None
+
+
+@pytest.mark.slow
+def test_embedding_alone_is_the_same_embedding(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
+    alone = transcriber.recognize(spoken[0], language="en", transcribe=False)
+    full = transcriber.recognize(spoken[0], language="en")
+    assert alone.transcript is None
+    np.testing.assert_array_equal(alone.embedding, full.embedding)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level_dbfs", [-45.0, -10.0])
+def test_quiet_and_loud_lines_read_alike(
+    transcriber: WhisperTranscriber, spoken: list[Utterance], level_dbfs: float
+) -> None:
+    as_is = spoken[1].samples
+    rms = float(np.sqrt(np.mean(np.square(as_is))))
+    moved = utterance((as_is * 10 ** (level_dbfs / 20) / rms).astype(np.float32))
+    before = transcriber.recognize(utterance(as_is), language="en")
+    after = transcriber.recognize(moved, language="en")
+    assert text(after) == text(before) != ""
+    np.testing.assert_allclose(after.embedding, before.embedding, atol=0.05)
+
+
+@pytest.mark.slow
+def test_same_input_same_output_from_many_threads(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
+    some = spoken[:4]
+    serial = [transcriber.recognize(one, language="en") for one in some]
+    parallel: list[Recognition | None] = [None] * len(some)
+
+    def work(i: int) -> None:
+        parallel[i] = transcriber.recognize(some[i], language="en")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(some))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(serial, parallel, strict=True):
+        assert other is not None
+        assert one.transcript == other.transcript
+        np.testing.assert_array_equal(one.embedding, other.embedding)
+
+
+@pytest.mark.slow
+def test_longer_than_the_short_context_is_heard_to_its_end(
+    transcriber: WhisperTranscriber, spoken: list[Utterance]
+) -> None:
+    pause = np.zeros(SAMPLE_RATE_HZ // 2, np.float32)
+    pieces, length = [], 0
+    for one in spoken:
+        pieces += [one.samples, pause]
+        length += len(one.samples) + len(pause)
+        if length > 12 * SAMPLE_RATE_HZ:
+            break
+    long = np.concatenate(pieces)
+    assert 12 < len(long) / SAMPLE_RATE_HZ < 29
+    heard = text(transcriber.recognize(utterance(long), language="en")).lower()
+    assert "good morning" in heard
+    last = text(transcriber.recognize(spoken[len(pieces) // 2 - 1], language="en")).lower()
+    assert last.rstrip(".").split()[-1] in heard
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("duration_s", [0.0, 30.0])
+def test_length_out_of_range_is_refused(transcriber: WhisperTranscriber, duration_s: float) -> None:
+    with pytest.raises(ValueError, match="cannot be recognised"):
+        transcriber.recognize(utterance(np.zeros(round(duration_s * SAMPLE_RATE_HZ), np.float32)), language="en")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_samples", [1, 159, 400])
+def test_a_few_samples_are_no_trouble(transcriber: WhisperTranscriber, n_samples: int) -> None:
+    recognition = transcriber.recognize(utterance(np.full(n_samples, 0.1, np.float32)), language="en")
+    assert recognition.embedding is not None
+    assert np.all(np.isfinite(recognition.embedding))
+
+
+def dtmf(duration_s: float) -> FloatArray:
+    """Keys 1 5 9 0 #, 0.2 s each with pauses of 0.3 s (ITU-T Q.23 frequencies)."""
+    pairs = [(697, 1209), (770, 1336), (852, 1477), (941, 1336), (941, 1477)]
+    samples = np.zeros(round(duration_s * SAMPLE_RATE_HZ), np.float32)
+    for i in range(int(duration_s / 0.5)):
+        key = sum(
+            synth.tone(0.2, rate_hz=SAMPLE_RATE_HZ, frequency_hz=hz, amplitude=0.2) for hz in pairs[i % len(pairs)]
+        )
+        samples[i * 8000 : i * 8000 + 3200] = key
+    return samples
+
+
+def ringback(duration_s: float) -> FloatArray:
+    """440 and 480 Hz, 2 s of every 6 (ANSI T1.401)."""
+    samples = sum(
+        synth.tone(duration_s, rate_hz=SAMPLE_RATE_HZ, frequency_hz=hz, amplitude=0.15) for hz in (440.0, 480.0)
+    )
+    clock_s = np.arange(round(duration_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    return np.asarray(samples * (clock_s % 6.0 < 2.0), dtype=np.float32)
+
+
+NOT_SPEECH = {
+    "silence": np.zeros(7 * SAMPLE_RATE_HZ, np.float32),
+    "hiss": synth.noise(7.0, rate_hz=SAMPLE_RATE_HZ, amplitude=0.003),
+    "noise": synth.noise(7.0, rate_hz=SAMPLE_RATE_HZ, amplitude=0.3),
+    "tone": synth.tone(7.0, rate_hz=SAMPLE_RATE_HZ, frequency_hz=1000.0),
+    "hum": synth.tone(7.0, rate_hz=SAMPLE_RATE_HZ, frequency_hz=50.0),
+    "dtmf": dtmf(7.0),
+    "ringback": ringback(7.0),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOT_SPEECH)
+@pytest.mark.parametrize("language", ["en", None])
+def test_no_text_where_nobody_spoke(transcriber: WhisperTranscriber, name: str, language: str | None) -> None:
+    """Even if the voice detector had been in doubt and let it through."""
+    recognition = transcriber.recognize(utterance(NOT_SPEECH[name], speech_prob=0.4, speech_s=3.0), language=language)
+    assert text(recognition) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.corpora
+@pytest.mark.skipif(not AUDIO.is_dir(), reason="needs the audio in ../shared")
+def test_hold_music_gives_no_text(transcriber: WhisperTranscriber) -> None:
+    written = []
+    for path in sorted((AUDIO / "hold_music").glob("*.flac")):
+        heard = [text(transcriber.recognize(one, language="en")) for one in utterances(read(path, last_s=120.0))]
+        written += [(path.name, words) for words in heard if words]
+    assert written == []
+
+
+def test_folder_without_a_model_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="run `voicepipe models pull`"):
+        WhisperTranscriber(tmp_path)
+
+
+def test_broken_model_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"not a model")
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelError, match="run `voicepipe models verify`"):
+        WhisperTranscriber(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"cpu_threads": 0}, {"num_workers": 0}])
+def test_config_out_of_range(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        WhisperConfig(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,226 @@
+"""The command line. Heavy libraries load inside the command that needs them, so that ``--help`` is quick."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from voicepipe import __version__
+from voicepipe.types import VoicepipeError
+
+if TYPE_CHECKING:
+    from voicepipe.config import Settings
+
+FAILED = 1
+MISUSED = 2
+
+app = typer.Typer(
+    name="voicepipe",
+    help="Hears persistent caller stress in call-centre audio and asks for a senior agent, with its evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="Fetch, list and verify model weights.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="TOML file of settings; every key is described in configs/README.md.", metavar="FILE"
+    ),
+]
+
+
+class Format(StrEnum):
+    """How results are written to standard output."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+
+
+class Side(StrEnum):
+    """Track of a stereo recording."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+def main() -> NoReturn:
+    """Run the command line; an error becomes one sentence on standard error and exit code 1, misuse exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except VoicepipeError as error:
+        say(f"voicepipe: {error}")
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(FAILED)
+    sys.exit(0)
+
+
+def say(sentence: str) -> None:
+    """Write one line to standard error."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _settings(path: Path | None) -> "Settings":
+    from voicepipe.config import load_settings
+
+    return load_settings(path)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001
+    if value:
+        print(f"voicepipe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: FBT002
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def score(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of recordings.", metavar="PATH...")],
+    *,
+    format_: Annotated[
+        Format, typer.Option("--format", help="A table to read, or one JSON object a line to script against.")
+    ] = Format.TABLE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for one CALL_ID.jsonl a recording; the terminal then gets a line a call."),
+    ] = None,
+    caller_channel: Annotated[
+        Side | None,
+        typer.Option("--caller-channel", help="Side of a stereo recording that carries the caller; left if not given."),
+    ] = None,
+    language: Annotated[
+        str, typer.Option("--language", help="ISO 639-1 code such as en, ru or zh; auto detects it once per call.")
+    ] = "auto",
+    kafka: Annotated[
+        str | None,
+        typer.Option(
+            "--kafka", help="Broker that gets the reroute events; without it they are only shown.", metavar="HOST:PORT"
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Score recordings: WAV, FLAC, MP3, Ogg/Opus, M4A; 8 to 48 kHz; mono, or stereo with one side each."""
+    from voicepipe.batch import score as batch
+
+    settings = _settings(config)
+    if kafka is not None:
+        settings = settings.with_kafka(kafka)
+    options = batch.ScoreOptions(
+        caller_channel=caller_channel.value if caller_channel else None,
+        language=None if language == "auto" else language,
+        out=out,
+        table=format_ is Format.TABLE,
+    )
+    failed = batch.score_recordings(paths, settings=settings, options=options, deliver=kafka is not None, say=say)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@models_app.command("pull")
+def models_pull(
+    *,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder that already holds the files, for closed networks.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Fetch the Whisper weights that the settings name and verify their hashes."""
+    from voicepipe.speech import weights
+
+    settings = _settings(config)
+    path = weights.pull(settings.whisper_model, cache_dir=settings.cache_dir / "whisper", source=source, say=say)
+    print(path)
+
+
+@models_app.command("list")
+def models_list(*, config: ConfigOption = None) -> None:
+    """List the models: which are here, their size and licence."""
+    from voicepipe.doctor import model_table
+
+    _print(model_table(_settings(config)))
+
+
+@models_app.command("verify")
+def models_verify(*, config: ConfigOption = None) -> None:
+    """Hash every model file here and compare it with what it must be; exit code 1 if one differs."""
+    from voicepipe.doctor import verify_models
+
+    if not verify_models(_settings(config), say=lambda line: print(line)):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def schema(
+    name: Annotated[str | None, typer.Argument(help="A topic, such as voicepipe.reroute.v1.", metavar="TOPIC")] = None,
+) -> None:
+    """Print the JSON Schema of a topic's events; without a name, list the topics."""
+    import json
+
+    from voicepipe.events.contract import TOPICS, topic_schema
+
+    if name is None:
+        print("\n".join(TOPICS))
+    elif name in TOPICS:
+        print(json.dumps(topic_schema(name), indent=2))
+    else:
+        raise typer.BadParameter(f"{name} is no topic of voicepipe's; it writes {', '.join(TOPICS)}.")
+
+
+@app.command()
+def doctor(
+    *,
+    kafka: Annotated[
+        str | None, typer.Option("--kafka", help="Broker to try; else the one of the settings.", metavar="HOST:PORT")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say what is installed, which weights and licences, whether the broker answers, and what mends what is missing."""
+    from voicepipe.doctor import examine, report
+
+    settings = _settings(config)
+    if kafka is not None:
+        settings = settings.with_kafka(kafka)
+    findings = examine(settings)
+    _print(report(findings))
+    if any(finding.broken for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def demo(
+    *,
+    fast: Annotated[bool, typer.Option("--fast", help="Play faster than real time.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Play two sample calls, an upset caller and a calm one, and read the reroute back from a broker."""
+    from voicepipe.demo import run
+
+    if not run(_settings(config), fast=fast):
+        raise typer.Exit(FAILED)
+
+
+def _print(renderable: object) -> None:
+    from rich.console import Console
+
+    Console().print(renderable)
+
+
+if __name__ == "__main__":
+    main()

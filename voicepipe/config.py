@@ -1,0 +1,144 @@
+"""Settings: a TOML file, overruled by ``VOICEPIPE_*`` in the environment.
+
+This is the only file that reads the environment. Each part of the house has its own ``XConfig``; `Settings` gathers
+them, so that a key in the file reads like the attribute: ``[episode] false_alarms_per_100_call_hours = 0.5`` is
+``VOICEPIPE_EPISODE__FALSE_ALARMS_PER_100_CALL_HOURS=0.5`` in the environment.
+"""
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from voicepipe.events.config import KafkaConfig
+from voicepipe.events.reroute import RerouteConfig
+from voicepipe.pipeline.call import AnalysisConfig
+from voicepipe.speech.whisper import WhisperConfig
+from voicepipe.types import ConfigError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def packaged(folder: str) -> Path:
+    """Return a folder that ships with voicepipe, ``models`` or ``configs``: inside the package in a wheel, else beside it."""
+    installed = PACKAGE / f"_{folder}"
+    return installed if installed.is_dir() else PACKAGE.parent / folder
+
+
+def _home(variable: str, fallback: str) -> Path:
+    """Return voicepipe's folder under an XDG base directory (specifications.freedesktop.org/basedir-spec)."""
+    root = os.environ.get(variable, "")
+    return (Path(root) if root.startswith("/") else Path.home() / fallback) / "voicepipe"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set.
+
+    Attributes
+    ----------
+    cache_dir : Path
+        Where fetched weights are kept.
+    store_url : str
+        SQLAlchemy URL of the store with its outbox; SQLite by default, PostgreSQL when several nodes share it.
+    whisper_model : str
+        Name of the Whisper weights, as `voicepipe models list` shows it.
+    stress_model : Path
+        Folder of the stress model: model.onnx, manifest.toml, card.md.
+    whisper : WhisperConfig
+    analysis : AnalysisConfig
+        The segmenter, the language decision and the episode detector are its parts.
+    reroute : RerouteConfig
+        What a reroute asks for and carries.
+    kafka : KafkaConfig or None
+        None: events are kept and shown, not sent.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="VOICEPIPE_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=False
+    )
+
+    cache_dir: Path = Field(default_factory=lambda: _home("XDG_CACHE_HOME", ".cache"))
+    store_url: str = Field(
+        default_factory=lambda: f"sqlite:///{_home('XDG_STATE_HOME', '.local/state') / 'voicepipe.sqlite'}"
+    )
+    whisper_model: str = "base"
+    stress_model: Path = Field(default_factory=lambda: packaged("models") / "stress-1")
+    whisper: WhisperConfig = WhisperConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
+    reroute: RerouteConfig = RerouteConfig()
+    kafka: KafkaConfig | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment overrule the file, which comes in as keyword arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    def with_kafka(self, bootstrap: str) -> "Settings":
+        """Return these settings with the brokers replaced, their security kept."""
+        try:
+            kafka = (self.kafka or KafkaConfig()).at(bootstrap)
+        except ValidationError as error:
+            raise ConfigError(f"--kafka {bootstrap} is not usable: {error.errors()[0]['msg']}.") from error
+        return self.model_copy(update={"kafka": kafka})
+
+    @property
+    def store_name(self) -> str:
+        """The store as it may be shown: a file's path, or a URL without its password."""
+        scheme, _, rest = self.store_url.partition("://")
+        if scheme.startswith("sqlite"):
+            return rest.removeprefix("/")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+
+    def digest(self) -> str:
+        """Return 12 hexadecimal digits that change when a setting changes that a decision depends on."""
+        decisive = self.model_dump_json(include={"whisper_model", "whisper", "analysis", "reroute"})
+        return hashlib.sha256(decisive.encode()).hexdigest()[:12]
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    path : Path, optional
+        TOML file; without it, ``VOICEPIPE_CONFIG`` names one, else the defaults hold.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a key is unknown or out of range.
+    """
+    if path is None and os.environ.get("VOICEPIPE_CONFIG"):
+        path = Path(os.environ["VOICEPIPE_CONFIG"])
+    values = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"The settings file {path} cannot be read ({error}): check the path.") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"The settings file {path} is not valid TOML ({error}): mend that line.") from error
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        where = (
+            f"in {path} or VOICEPIPE_{key.upper().replace('.', '__')}"
+            if path
+            else f"VOICEPIPE_{key.upper().replace('.', '__')}"
+        )
+        raise ConfigError(
+            f"The setting '{key}' ({where}) is not usable: {first['msg']}; configs/README.md lists every key."
+        ) from error

@@ -1,0 +1,264 @@
+"""What is installed, what is missing, and the command that mends it."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from voicepipe import __version__
+from voicepipe.config import Settings
+from voicepipe.speech import weights
+from voicepipe.types import VoicepipeError
+
+_LIBRARIES = (
+    "ctranslate2",
+    "faster-whisper",
+    "onnxruntime",
+    "av",
+    "soxr",
+    "numpy",
+    "scipy",
+    "kafka-python",
+    "sqlalchemy",
+)
+
+
+class Verdict(StrEnum):
+    """What a look at one thing found."""
+
+    FINE = "ok"
+    OPTIONAL = "not set up"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that voicepipe needs or could use.
+
+    Attributes
+    ----------
+    thing : str
+    verdict : Verdict
+    detail : str
+        Version, place, hash, licence, or what is wrong.
+    mend : str
+        The command that mends it; empty where nothing is wrong.
+    """
+
+    thing: str
+    verdict: Verdict
+    detail: str
+    mend: str = ""
+
+    @property
+    def broken(self) -> bool:
+        """Whether voicepipe cannot do its main job until this is mended."""
+        return self.verdict is Verdict.BROKEN
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """Look at everything once; nothing is changed and nothing is sent."""
+    return (
+        Finding(
+            thing="voicepipe",
+            verdict=Verdict.FINE,
+            detail=f"{__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs",
+        ),
+        _libraries(),
+        *_whisper(settings),
+        _vad(),
+        *_stress(settings),
+        _store(settings),
+        _kafka(settings),
+    )
+
+
+def report(findings: Sequence[Finding]) -> Table:
+    """Lay findings out as a table."""
+    table = Table(box=None, pad_edge=False, show_header=False, expand=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    styles = {Verdict.FINE: "green", Verdict.OPTIONAL: "yellow", Verdict.BROKEN: "bold red"}
+    for finding in findings:
+        detail = Text(finding.detail)
+        if finding.mend:
+            detail.append(f"\n→ {finding.mend}", style="bold")
+        table.add_row(Text(finding.verdict, style=styles[finding.verdict]), finding.thing, detail)
+    return table
+
+
+def model_table(settings: Settings) -> Table:
+    """List the models, one row each: name, whether it is here, size, licence, place."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("model", "here", "size", "licence", "place"):
+        table.add_column(heading, overflow="fold")
+    for listed in weights.listing(settings.cache_dir / "whisper"):
+        size_mb = listed.weights.size_bytes / 1e6
+        table.add_row(
+            f"whisper {listed.weights.name}",
+            "yes" if listed.present else "no: voicepipe models pull",
+            f"{size_mb:.0f} MB",
+            listed.weights.licence,
+            str(listed.path),
+        )
+    manifest = _manifest(settings)
+    size_mb = sum(path.stat().st_size for path in settings.stress_model.glob("*") if path.is_file()) / 1e6
+    table.add_row(
+        f"stress {manifest.get('model_id', settings.stress_model.name)}",
+        "yes" if manifest else "no",
+        f"{size_mb:.1f} MB",
+        str(manifest.get("licence", "unknown")),
+        str(settings.stress_model),
+    )
+    return table
+
+
+def verify_models(settings: Settings, *, say: Callable[[str], None]) -> bool:
+    """Hash every model file; say what was found of each; return whether all are as they must be."""
+    checks = weights.verify(settings.whisper_model, settings.cache_dir / "whisper")
+    for check in checks:
+        say(str(check))
+    if not all(check.passed for check in checks):
+        say("→ voicepipe models pull")
+    stress = _stress(settings)
+    for finding in stress:
+        say(f"{finding.thing}: {finding.verdict}: {finding.detail}" + (f" → {finding.mend}" if finding.mend else ""))
+    return all(check.passed for check in checks) and not any(finding.broken for finding in stress)
+
+
+def _libraries() -> Finding:
+    found, missing = [], []
+    for name in _LIBRARIES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Finding(
+            thing="libraries",
+            verdict=Verdict.BROKEN,
+            detail=f"missing: {', '.join(missing)}",
+            mend="pip install voicepipe",
+        )
+    return Finding(thing="libraries", verdict=Verdict.FINE, detail=", ".join(found))
+
+
+def _whisper(settings: Settings) -> list[Finding]:
+    name, place = settings.whisper_model, settings.cache_dir / "whisper"
+    thing = f"Whisper {name}"
+    try:
+        weights.locate(name, place)
+        wrong = [str(check) for check in weights.verify(name, place) if not check.passed]
+    except VoicepipeError as error:
+        return [Finding(thing=thing, verdict=Verdict.BROKEN, detail=str(error), mend="voicepipe models pull")]
+    if wrong:
+        return [Finding(thing=thing, verdict=Verdict.BROKEN, detail="; ".join(wrong), mend="voicepipe models pull")]
+    known = weights.WEIGHTS[name]
+    digest = next(file.sha256 for file in known.files if file.name == "model.bin")
+    return [
+        Finding(
+            thing=thing,
+            verdict=Verdict.FINE,
+            detail=f"{place / name}, model.bin sha256 {digest[:12]}…, every hash verified, licence {known.licence}",
+        )
+    ]
+
+
+def _vad() -> Finding:
+    from voicepipe.speech.vad import bundled_model_path
+
+    try:
+        path = bundled_model_path()
+    except VoicepipeError as error:
+        return Finding(thing="Silero VAD", verdict=Verdict.BROKEN, detail=str(error), mend="pip install faster-whisper")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Finding(thing="Silero VAD", verdict=Verdict.FINE, detail=f"{path.name}, sha256 {digest[:12]}…, licence MIT")
+
+
+def _stress(settings: Settings) -> list[Finding]:
+    from voicepipe.stress.scorer import OnnxStressScorer
+
+    manifest = _manifest(settings)
+    try:
+        scorer = OnnxStressScorer(settings.stress_model)
+    except VoicepipeError as error:
+        return [
+            Finding(
+                thing="stress model",
+                verdict=Verdict.BROKEN,
+                detail=str(error),
+                mend=f"restore {settings.stress_model} from the release, or train it: scripts/train_stress.py",
+            )
+        ]
+    return [
+        Finding(
+            thing="stress model",
+            verdict=Verdict.FINE,
+            detail=f"{scorer.model_id}, {settings.stress_model}, hashes verified, licence: {manifest.get('licence')}",
+        )
+    ]
+
+
+def _manifest(settings: Settings) -> dict[str, Any]:
+    try:
+        return tomllib.loads((settings.stress_model / "manifest.toml").read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError):
+        return {}
+
+
+def _store(settings: Settings) -> Finding:
+    from voicepipe.service import waiting_events
+
+    try:
+        waiting = waiting_events(settings)
+    except VoicepipeError as error:
+        return Finding(
+            thing="store",
+            verdict=Verdict.BROKEN,
+            detail=str(error),
+            mend="set store_url in the settings, or VOICEPIPE_STORE_URL, to a place that can be written",
+        )
+    mend = "voicepipe score --kafka HOST:PORT ... sends them first" if waiting else ""
+    return Finding(
+        thing="store",
+        verdict=Verdict.FINE,
+        detail=f"{settings.store_name}, {waiting} events wait for delivery",
+        mend=mend,
+    )
+
+
+def _kafka(settings: Settings) -> Finding:
+    if settings.kafka is None:
+        return Finding(
+            thing="Kafka",
+            verdict=Verdict.OPTIONAL,
+            detail="no broker in the settings; reroutes are shown, not sent",
+            mend="voicepipe doctor --kafka HOST:PORT tries one; [kafka] bootstrap_servers in the settings keeps it",
+        )
+    from voicepipe.events.contract import TOPICS
+    from voicepipe.events.kafka import check_kafka
+
+    try:
+        health = check_kafka(settings.kafka, topics=TOPICS)
+    except VoicepipeError as error:
+        return Finding(
+            thing="Kafka",
+            verdict=Verdict.BROKEN,
+            detail=str(error),
+            mend="start the broker, or name another: --kafka HOST:PORT",
+        )
+    topics = ", ".join(
+        f"{name} {'missing' if count is None else f'{count} partitions'}" for name, count in health.topics.items()
+    )
+    return Finding(
+        thing="Kafka", verdict=Verdict.FINE, detail=f"{settings.kafka.bootstrap_servers}: {health.brokers} brokers; {topics}"
+    )

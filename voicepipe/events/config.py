@@ -1,0 +1,78 @@
+"""Settings of this room: how to reach Kafka, and how patient to be."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:\[\]/,]+):(\d{1,5})")
+
+
+def _checked_servers(value: str) -> str:
+    """Check each part of ``host:port,host:port``; return them without blanks."""
+    servers = [part.strip() for part in value.split(",")]
+    for server in servers:
+        match = _HOST_PORT.fullmatch(server)
+        if match is None or not 0 < int(match.group(2)) < 65536:
+            raise ValueError(f"{server!r} is not host:port")
+    return ",".join(servers)
+
+
+class KafkaConfig(BaseModel):
+    """How to reach Kafka. Secrets come from the environment and are never printed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    bootstrap_servers: Annotated[str, AfterValidator(_checked_servers)] = Field(
+        default="localhost:9092", description="Brokers to ask first, host:port, separated by commas."
+    )
+    tls: bool = Field(default=False, description="Encrypt the connection; the certificate and host name are checked.")
+    ca_file: Path | None = Field(default=None, description="CA certificates (PEM); the system's where not given.")
+    client_cert_file: Path | None = Field(default=None, description="Client certificate (PEM) for mutual TLS.")
+    client_key_file: Path | None = Field(default=None, description="Its private key (PEM).")
+    client_key_password: SecretStr | None = Field(default=None, description="Password of the private key.")
+    sasl_mechanism: SaslMechanism | None = Field(default=None, description="How to log in; nothing where not given.")
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    connect_timeout_s: float = Field(default=5.0, gt=0.0, description="Longest wait for the first answer.")
+    publish_timeout_s: float = Field(
+        default=15.0, gt=0.0, description="Longest wait for acknowledgements before a batch is sent again."
+    )
+    create_topics: bool = Field(default=True, description="Create missing topics; else only check them.")
+    partitions: int = Field(default=6, ge=1, description="Partitions of topics that are created.")
+    replication_factor: int = Field(
+        default=-1, ge=-1, description="Replicas of topics that are created; -1 takes the broker's own default."
+    )
+    retention_hours: int | None = Field(
+        default=None, ge=1, description="Retention of topics that are created; the broker's own where not given."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> "KafkaConfig":
+        if self.sasl_mechanism and not (self.sasl_username and self.sasl_password):
+            raise ValueError(f"{self.sasl_mechanism} needs sasl_username and sasl_password")
+        if (self.client_cert_file is None) != (self.client_key_file is None):
+            raise ValueError("client_cert_file and client_key_file belong together")
+        if not self.tls and (self.ca_file or self.client_cert_file):
+            raise ValueError("certificates are given but tls is off")
+        return self
+
+    def at(self, servers: str) -> "KafkaConfig":
+        """Return the same settings for other brokers, checked."""
+        return KafkaConfig.model_validate({**self.model_dump(), "bootstrap_servers": servers})
+
+
+class RelayConfig(BaseModel):
+    """How the outbox is carried."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backoff_first_s: float = Field(default=0.2, gt=0.0, description="Longest first wait after a failure.")
+    backoff_cap_s: float = Field(default=5.0, gt=0.0, description="Longest wait after many failures in a row.")
+    batch_size: int = Field(default=500, ge=1, description="Largest number of messages per attempt.")
+    poll_s: float = Field(
+        default=1.0, gt=0.0, description="How often a shared outbox is looked at for others' messages."
+    )

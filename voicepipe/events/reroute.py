@@ -1,0 +1,265 @@
+"""The reroute event: a caller needs a better human now (or no longer), with the evidence for it."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from voicepipe.events.envelope import event_id, occurred_at
+from voicepipe.events.wire import CallFacts, CoverageFacts, Seconds, Share, WireEvent, WireModel
+from voicepipe.types import (
+    Call,
+    Channel,
+    Coverage,
+    Episode,
+    EpisodeState,
+    FeatureDeviation,
+    Reason,
+    ScoredUtterance,
+)
+
+REROUTE_TOPIC = "voicepipe.reroute.v1"
+
+RerouteKind = Literal["requested", "cleared"]
+Urgency = Literal["normal", "high"]
+
+
+class RerouteConfig(BaseModel):
+    """What a reroute asks for and how much of the call it carries."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target_skill: str = Field(default="senior_agent", min_length=1, description="Skill the ACD should route to.")
+    high_urgency_mean: float = Field(
+        default=0.8, ge=0.0, le=1.0, description="Mean stress of the episode from which the urgency is high."
+    )
+    quotes: bool = Field(default=True, description="Carry what was said (redacted) in the event.")
+    max_utterances: int = Field(
+        default=8, ge=1, le=50, description="At most this many utterances as evidence, the latest ones."
+    )
+    handoff_turns: int = Field(default=6, ge=0, le=50, description="Last turns of both sides for the next agent.")
+
+
+class Versions(WireModel):
+    """What produced the decision; with the recording it is enough to replay it."""
+
+    code: str = Field(description="Version of voicepipe.")
+    model: str = Field(description="Id of the stress model.")
+    config: str = Field(description="Digest of the settings that the decision depends on.")
+    transcriber: str | None = Field(default=None, description="Id of the speech recogniser, where one ran.")
+
+
+class StressFacts(WireModel):
+    """How the caller sounds: calibrated probability of stress, 0 to 1."""
+
+    now: Share | None = Field(default=None, description="Latest utterance; left out where it could not be scored.")
+    peak: Share = Field(description="Highest of the episode.")
+    mean: Share = Field(description="Mean of the episode, weighted by speech.")
+    stressed_speech_s: Seconds = Field(description="Seconds of speech that carried evidence.")
+
+
+class DeviationFacts(WireModel):
+    """One measured property of the voice and how far it lies from this caller's own normal."""
+
+    name: str
+    value: float
+    unit: str
+    deviation: float = Field(description="Value minus the caller's baseline, in the unit.")
+    text: str = Field(description="The same in plain words.")
+
+
+class UtteranceFacts(WireModel):
+    """One utterance that carried evidence."""
+
+    index: int = Field(ge=0, description="Of the channel's utterances, from 0.")
+    start_s: Seconds
+    end_s: Seconds
+    stress: Share
+    confidence: Share
+    quote: str | None = Field(default=None, description="What was said, private data replaced by marks.")
+    deviations: tuple[DeviationFacts, ...] = Field(description="Strongest first.")
+
+
+class EvidenceFacts(WireModel):
+    """Why the test for persistence decided: it alarms when `log_e` reaches `log_e_threshold`."""
+
+    log_e: float = Field(description="Natural logarithm of the accumulated e-value.")
+    log_e_threshold: float
+    false_alarms_per_100_call_hours: float = Field(
+        ge=0.0, description="The operator's budget, which set the threshold."
+    )
+    utterances: tuple[UtteranceFacts, ...] = Field(description="The utterances behind it, oldest first.")
+
+
+class TurnFacts(WireModel):
+    """One turn of the conversation, as the next agent reads it."""
+
+    channel: Channel
+    start_s: Seconds
+    text: str
+
+
+class Handoff(WireModel):
+    """What the next agent needs so that the caller repeats nothing."""
+
+    last_turns: tuple[TurnFacts, ...] = Field(description="Redacted, oldest first.")
+    wants: str | None = Field(default=None, description="What the caller wants.")
+    tried: tuple[str, ...] | None = Field(default=None, description="What was tried.")
+
+
+class RerouteEvent(WireEvent):
+    """Stress persisted: a better human is asked for; or it is over: the request is withdrawn."""
+
+    topic: ClassVar[str] = REROUTE_TOPIC
+    type_prefix: ClassVar[str] = "voicepipe.reroute"
+
+    kind: RerouteKind
+    channel: Channel
+    episode: int = Field(ge=0, description="Of the call's episodes, from 0; requested and cleared share it.")
+    at_s: Seconds = Field(description="Offset in the call at which it was decided.")
+    opened_s: Seconds = Field(description="Start of the first utterance that carried evidence.")
+    closed_s: Seconds | None = Field(default=None, description="End of the last one; only when cleared.")
+    target_skill: str
+    urgency: Urgency
+    reasons: tuple[Reason, ...]
+    stress: StressFacts
+    evidence: EvidenceFacts
+    coverage: CoverageFacts
+    handoff: Handoff
+    versions: Versions
+
+
+def reroute_event_id(call_id: str, *, channel: Channel, episode: int, kind: RerouteKind) -> str:
+    """Return the id that a reroute event has, from what identifies it."""
+    return str(event_id(call_id, channel.value, episode, kind))
+
+
+def build_reroute(
+    episode: Episode,
+    *,
+    call: Call,
+    utterances: Sequence[ScoredUtterance],
+    coverage: Coverage,
+    versions: Versions,
+    config: RerouteConfig,
+) -> RerouteEvent:
+    """Build the event of an episode that opened (``requested``) or closed (``cleared``).
+
+    Pure: the same arguments give the same event, byte for byte.
+
+    Parameters
+    ----------
+    episode : Episode
+    call : Call
+    utterances : sequence of ScoredUtterance
+        All channels so far, in the order they were decided. Those decided after the episode are left out.
+    coverage : Coverage
+        Of the call so far.
+    versions : Versions
+    config : RerouteConfig
+
+    Returns
+    -------
+    RerouteEvent
+        `occurred_at` is ``call.started_at + episode.at_s``.
+    """
+    kind: RerouteKind = "requested" if episode.state is EpisodeState.OPENED else "cleared"
+    known = [utterance for utterance in utterances if utterance.decided_s <= episode.at_s]
+    own = [utterance for utterance in known if utterance.channel is episode.channel]
+    carried = set(episode.evidence.utterances)
+    evidence = [utterance for utterance in own if utterance.index in carried][-config.max_utterances :]
+    return RerouteEvent(
+        event_id=event_id(call.call_id, episode.channel.value, episode.index, kind),
+        kind=kind,
+        occurred_at=occurred_at(call.started_at, episode.at_s),
+        call=CallFacts.of(call),
+        channel=episode.channel,
+        episode=episode.index,
+        at_s=_ms(episode.at_s),
+        opened_s=_ms(episode.opened_s),
+        closed_s=None if episode.closed_s is None else _ms(episode.closed_s),
+        target_skill=config.target_skill,
+        urgency=_urgency(episode, config),
+        reasons=episode.reasons,
+        stress=StressFacts(
+            now=_latest_stress(own),
+            peak=_four(episode.peak),
+            mean=_four(episode.mean),
+            stressed_speech_s=_ms(episode.evidence.stressed_speech_s),
+        ),
+        evidence=EvidenceFacts(
+            log_e=_four(episode.evidence.log_e),
+            log_e_threshold=_four(episode.evidence.log_e_threshold),
+            false_alarms_per_100_call_hours=episode.evidence.false_alarms_per_100_call_hours,
+            utterances=tuple(_utterance_facts(evidence, quotes=config.quotes)),
+        ),
+        coverage=CoverageFacts.of(coverage),
+        handoff=Handoff(last_turns=_last_turns(known, config) if config.quotes else ()),
+        versions=versions,
+    )
+
+
+def _urgency(episode: Episode, config: RerouteConfig) -> Urgency:
+    """High where the caller asked for a human, or where the whole episode is far above the line."""
+    high = Reason.HUMAN_REQUESTED in episode.reasons or episode.mean >= config.high_urgency_mean
+    return "high" if high else "normal"
+
+
+def _latest_stress(own: Sequence[ScoredUtterance]) -> float | None:
+    scored = [utterance.score for utterance in own if utterance.score is not None]
+    return _four(scored[-1].stress) if scored else None
+
+
+def _utterance_facts(evidence: Iterable[ScoredUtterance], *, quotes: bool) -> Iterable[UtteranceFacts]:
+    for utterance in evidence:
+        score = utterance.score
+        if score is None:
+            continue
+        text = utterance.transcript.text if quotes and utterance.transcript is not None else ""
+        yield UtteranceFacts(
+            index=utterance.index,
+            start_s=_ms(utterance.start_s),
+            end_s=_ms(utterance.end_s),
+            stress=_four(score.stress),
+            confidence=_four(score.confidence),
+            quote=text or None,
+            deviations=tuple(_deviation_facts(feature) for feature in score.top_features if _measured(feature)),
+        )
+
+
+def _measured(feature: FeatureDeviation) -> bool:
+    """Whether a feature has numbers: NaN means "not measurable", and JSON has no word for it."""
+    return math.isfinite(feature.value) and math.isfinite(feature.deviation)
+
+
+def _deviation_facts(feature: FeatureDeviation) -> DeviationFacts:
+    return DeviationFacts(
+        name=feature.name,
+        value=_four(feature.value),
+        unit=feature.unit,
+        deviation=_four(feature.deviation),
+        text=feature.text,
+    )
+
+
+def _last_turns(known: Sequence[ScoredUtterance], config: RerouteConfig) -> tuple[TurnFacts, ...]:
+    """Return the last things said by both sides, in the order they began."""
+    said = sorted(
+        (utterance for utterance in known if utterance.transcript is not None and utterance.transcript.text),
+        key=lambda utterance: (utterance.start_s, utterance.channel),
+    )
+    last = said[len(said) - config.handoff_turns :] if config.handoff_turns < len(said) else said
+    return tuple(
+        TurnFacts(channel=utterance.channel, start_s=_ms(utterance.start_s), text=utterance.transcript.text)
+        for utterance in last
+        if utterance.transcript is not None
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+def _four(number: float) -> float:
+    return round(float(number), 4)

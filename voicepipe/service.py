@@ -1,0 +1,184 @@
+"""The composition root: the only place that knows which concrete class stands behind a port."""
+
+import random
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Self
+
+import numpy as np
+
+from voicepipe import __version__
+from voicepipe.config import Settings
+from voicepipe.events.calls import CallEndedEvent, CallStartedEvent, build_call_ended, build_call_started
+from voicepipe.events.config import KafkaConfig
+from voicepipe.events.envelope import message_of
+from voicepipe.events.kafka import KafkaSink
+from voicepipe.events.relay import Backoff, Relay
+from voicepipe.events.reroute import RerouteConfig, RerouteEvent, Versions, build_reroute
+from voicepipe.events.store import Store
+from voicepipe.pipeline.call import Models, analyze_call
+from voicepipe.speech import weights
+from voicepipe.speech.vad import SileroDetector
+from voicepipe.speech.whisper import WhisperTranscriber
+from voicepipe.stress.calm import CalmReference
+from voicepipe.stress.scorer import OnnxStressScorer
+from voicepipe.types import (
+    Call,
+    CallEvent,
+    CallStarted,
+    CallSummary,
+    Coverage,
+    Episode,
+    MediaEvent,
+    ModelError,
+    ScoredUtterance,
+)
+
+Told = tuple[CallEvent, RerouteEvent | None]
+"""One thing that a call tells, and the reroute that it causes, if it is an episode."""
+
+
+class Listener:
+    """Loaded models and the settings they are used with: listens to calls.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Attributes
+    ----------
+    versions : Versions
+        What every event says of its origin.
+
+    Raises
+    ------
+    ModelError
+        If weights are missing, damaged or of another version.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        whisper_dir = weights.locate(settings.whisper_model, settings.cache_dir / "whisper")
+        scorer = OnnxStressScorer(settings.stress_model)
+        self._models = Models(
+            detector=SileroDetector(),
+            transcriber=WhisperTranscriber(whisper_dir, config=settings.whisper),
+            scorer=scorer,
+            calm=_calm_reference(settings),
+        )
+        self.versions = Versions(
+            code=__version__,
+            model=scorer.model_id,
+            config=settings.digest(),
+            transcriber=f"whisper-{settings.whisper_model}-{settings.whisper.compute_type}",
+        )
+
+    def listen(self, media: Iterable[MediaEvent]) -> Iterator[Told]:
+        """Analyse one call; see `voicepipe.pipeline.call.analyze_call`."""
+        events = analyze_call(media, models=self._models, config=self._settings.analysis)
+        return tell_reroutes(events, versions=self.versions, config=self._settings.reroute)
+
+
+class Courier:
+    """The store with its outbox, and the relay that carries it to Kafka.
+
+    Parameters
+    ----------
+    settings : Settings
+    kafka : KafkaConfig
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, *, kafka: KafkaConfig) -> None:
+        sink = KafkaSink(kafka)
+        self._store = Store.open(settings.store_url, sinks=[sink.name], clock=_now)
+        self._relay = Relay(self._store, [sink], backoff=Backoff(), rng=random.Random(), clock=_now)  # noqa: S311
+        self._place = settings.store_name
+
+    def __enter__(self) -> Self:
+        self._relay.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._relay.stop()
+        self._store.close()
+
+    def record(self, event: CallEvent, reroute: RerouteEvent | None) -> None:
+        """Write a call event and what must leave because of it in one transaction."""
+        outgoing: list[CallStartedEvent | CallEndedEvent | RerouteEvent] = [reroute] if reroute else []
+        if isinstance(event, CallStarted):
+            outgoing.append(build_call_started(event.call))
+        elif isinstance(event, CallSummary):
+            outgoing.append(build_call_ended(event))
+        self._store.record([event], [message_of(one) for one in outgoing])
+
+    def flush(self, timeout_s: float) -> str | None:
+        """Wait until the broker has everything.
+
+        Returns
+        -------
+        str or None
+            None when it has; otherwise one sentence on what waits where, and why.
+        """
+        if self._relay.flush(timeout_s):
+            return None
+        waiting = sum(status.pending for status in self._relay.status())
+        errors = [status.last_error for status in self._relay.status() if status.last_error]
+        why = f" ({errors[0]})" if errors else ""
+        events = "1 event waits" if waiting == 1 else f"{waiting} events wait"
+        return f"{events} in the outbox {self._place} and go out at the next start with --kafka{why}"
+
+
+def tell_reroutes(events: Iterable[CallEvent], *, versions: Versions, config: RerouteConfig) -> Iterator[Told]:
+    """Put beside each episode the reroute that it causes: requested when it opens, cleared when it closes."""
+    call: Call | None = None
+    heard: list[ScoredUtterance] = []
+    for event in events:
+        reroute = None
+        if isinstance(event, CallStarted):
+            call, heard = event.call, []
+        elif isinstance(event, ScoredUtterance):
+            heard.append(event)
+        elif isinstance(event, Episode) and call is not None:
+            reroute = build_reroute(
+                event,
+                call=call,
+                utterances=heard,
+                coverage=event.coverage or Coverage(speech_s=0.0),
+                versions=versions,
+                config=config,
+            )
+        yield event, reroute
+
+
+def waiting_events(settings: Settings) -> int:
+    """Return how many events wait in the outbox for Kafka.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be opened.
+    """
+    with Store.open(settings.store_url, sinks=[KafkaSink.name], clock=_now) as store:
+        return store.depth(KafkaSink.name).pending
+
+
+def _calm_reference(settings: Settings) -> CalmReference:
+    """Load the calm reference of the stress model."""
+    path = settings.stress_model / "calm.npz"
+    try:
+        with np.load(path) as arrays:
+            return CalmReference.from_arrays(arrays)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The calm reference {path} cannot be read ({error}): restore it, or train the model again with "
+            f"scripts/train_stress.py."
+        ) from error
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC)

@@ -1,0 +1,254 @@
+"""Voice activity: which frames of a track hold speech, by Silero VAD.
+
+The model is the ONNX file that the faster-whisper wheel carries (Silero VAD v6, MIT licence). Its graph scans a
+sequence of frames of *one* track: the encoder sees 64 samples of context and 512 new ones per frame, and the recurrent
+part carries its state from frame to frame and from call to call. Several tracks therefore mean one run each; what is
+saved by batching is saved along time, by giving several frames of a track at once.
+"""
+
+import importlib.util
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+    from voicepipe.ports import VoiceDetectorState
+
+FRAME_SAMPLES: Final = 512
+"""New samples per frame (32 ms at 16 kHz), as Silero VAD v5 and later require."""
+
+CONTEXT_SAMPLES: Final = 64
+"""Samples of the preceding frame that the model's encoder sees before each frame."""
+
+_STATE_SHAPE: Final = (1, 1, 128)
+_FRAME_S: Final = FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelConfig:
+    """Slow gain in front of the detector, for quiet callers.
+
+    The detector hears speech best between about -40 and -20 dBFS; it loses some of what is quieter, and most of what a
+    gain pushes beyond full scale. So the gain is modest: it follows the loudest frame of the recent past, drops at once
+    when a louder frame comes and rises by `release_db_per_s` otherwise. Only the detector hears it; utterances keep
+    their level.
+
+    Attributes
+    ----------
+    target_dbfs : float
+        Where the loudest recent frame is lifted to (RMS, dB re full scale).
+    start_gain_db : float
+        Gain before anything was heard, 0 to `max_gain_db`.
+    max_gain_db : float
+        Highest gain; it bounds how far line noise is lifted. Louder tracks are never turned down.
+    release_db_per_s : float
+        How fast the memory of the loudest frame fades.
+    silence_dbfs : float
+        Frames below this level (RMS) count as digital silence ...
+    silence_s : float
+        ... and after this many seconds of them the model is not run until a louder frame comes; the probability is
+        then 0 and the model's state starts afresh. A muted side costs nearly nothing.
+    """
+
+    target_dbfs: float = -24.0
+    start_gain_db: float = 8.0
+    max_gain_db: float = 14.0
+    release_db_per_s: float = 1.0
+    silence_dbfs: float = -72.0
+    silence_s: float = 0.96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SileroState:
+    """What the detector remembers of one track.
+
+    Attributes
+    ----------
+    hidden, cell : ndarray, shape (1, 1, 128), float32
+        The model's recurrent state.
+    context : ndarray, shape (64,), float32
+        Last samples of the previous frame, before the gain.
+    level_db : float
+        Level of the loudest recent frame, faded (RMS, dB re full scale).
+    silent_frames : int
+        Length of the current run of digitally silent frames, in frames; stops counting at the limit.
+    """
+
+    hidden: FloatArray
+    cell: FloatArray
+    context: FloatArray
+    level_db: float
+    silent_frames: int
+
+
+class SileroDetector:
+    """Silero VAD on onnxruntime; implements `voicepipe.ports.VoiceDetector`.
+
+    One detector serves all tracks and threads: what belongs to a track is in its `SileroState`.
+
+    Parameters
+    ----------
+    model_path : Path, optional
+        The ONNX file; by default the one inside the installed faster-whisper package.
+    level : LevelConfig, optional
+        Gain in front of the model.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, cannot be loaded, or is another model.
+
+    References
+    ----------
+    .. [1] Silero Team, "Silero VAD: pre-trained enterprise-grade Voice Activity Detector",
+       https://github.com/snakers4/silero-vad
+    """
+
+    frame_samples: int = FRAME_SAMPLES
+
+    def __init__(self, *, model_path: Path | None = None, level: LevelConfig | None = None) -> None:
+        self._level = level or LevelConfig()
+        self._silence_frames = max(1, round(self._level.silence_s / _FRAME_S))
+        self._session = _load(model_path or bundled_model_path())
+
+    def start(self) -> SileroState:
+        """Return the state of a fresh track: nothing heard, gain at its start."""
+        zeros = np.zeros(_STATE_SHAPE, np.float32)
+        return SileroState(
+            hidden=zeros,
+            cell=zeros,
+            context=np.zeros(CONTEXT_SAMPLES, np.float32),
+            level_db=self._level.target_dbfs - self._level.start_gain_db,
+            silent_frames=0,
+        )
+
+    def speech_probs(
+        self, frames: Sequence[FloatArray], states: Sequence["VoiceDetectorState"]
+    ) -> tuple[list[FloatArray], list[SileroState]]:
+        """Score frames of several tracks; one run of the model for each track that is not silent.
+
+        Parameters
+        ----------
+        frames : sequence of ndarray, each of shape (n_i, 512), float32
+            Consecutive frames of track i; n_i may be 0. Three or more at a time cost half of what single ones do.
+        states : sequence of SileroState
+            State of each track before its first frame. Not modified.
+
+        Returns
+        -------
+        probs : list of ndarray, each of shape (n_i,), float32
+            Speech probability per frame, 0..1; the same however the frames are grouped.
+        states : list of SileroState
+            State of each track after its last frame.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        TypeError
+            If a state is of another detector.
+        """
+        if len(frames) != len(states):
+            raise ValueError(f"{len(frames)} tracks of frames but {len(states)} states; give one state per track")
+        probs: list[FloatArray] = []
+        after: list[SileroState] = []
+        for track, state in zip(frames, states, strict=True):
+            if not isinstance(state, SileroState):
+                raise TypeError(f"state is a {type(state).__name__}; give one that this detector returned")
+            if track.ndim != 2 or track.shape[1] != FRAME_SAMPLES:
+                raise ValueError(f"frames have shape {track.shape}; expected (n, {FRAME_SAMPLES})")
+            track_probs, track_state = self._run_track(track, state)
+            probs.append(track_probs)
+            after.append(track_state)
+        return probs, after
+
+    def _run_track(self, frames: FloatArray, state: SileroState) -> tuple[FloatArray, SileroState]:
+        n_frames = len(frames)
+        probs = np.zeros(n_frames, np.float32)
+        if n_frames == 0:
+            return probs, state
+        gains, asleep, state = self._adapt_level(frames, state)
+        windows = np.empty((n_frames, CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
+        windows[0, :CONTEXT_SAMPLES] = state.context
+        windows[1:, :CONTEXT_SAMPLES] = frames[:-1, -CONTEXT_SAMPLES:]
+        windows[:, CONTEXT_SAMPLES:] = frames
+        windows *= gains[:, None]
+        hidden, cell = state.hidden, state.cell
+        edges = np.flatnonzero(np.diff(asleep)) + 1
+        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), n_frames], strict=True):
+            if asleep[begin]:
+                hidden = cell = np.zeros(_STATE_SHAPE, np.float32)
+            else:
+                inputs = {"input": windows[begin:end], "h": hidden, "c": cell}
+                probs[begin:end], hidden, cell = self._session.run(None, inputs)
+        context = frames[-1, -CONTEXT_SAMPLES:].copy()
+        return probs, replace(state, hidden=hidden, cell=cell, context=context)
+
+    def _adapt_level(
+        self, frames: FloatArray, state: SileroState
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_], SileroState]:
+        """Return the linear gain of each frame, which frames need no run of the model, and the state after them."""
+        config = self._level
+        release_db = config.release_db_per_s * _FRAME_S
+        floor_db = config.target_dbfs - config.max_gain_db
+        gains = np.empty(len(frames), np.float32)
+        asleep = np.empty(len(frames), np.bool_)
+        level_db, silent_frames = state.level_db, state.silent_frames
+        for i, power in enumerate(np.var(frames, axis=1, dtype=np.float64).tolist()):
+            frame_db = 10.0 * math.log10(power + 1e-12)
+            level_db = max(frame_db, level_db - release_db, floor_db)
+            gains[i] = 10.0 ** (max(0.0, config.target_dbfs - level_db) / 20.0)
+            silent_frames = min(silent_frames + 1, self._silence_frames) if frame_db < config.silence_dbfs else 0
+            asleep[i] = silent_frames == self._silence_frames
+        return gains, asleep, replace(state, level_db=level_db, silent_frames=silent_frames)
+
+
+def bundled_model_path() -> Path:
+    """Return where the installed faster-whisper package keeps Silero VAD, without importing it.
+
+    Raises
+    ------
+    ModelError
+        If the package or the file is not there.
+    """
+    spec = importlib.util.find_spec("faster_whisper")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "assets" / "silero_vad_v6.onnx"
+        if path.is_file():
+            return path
+    raise ModelError(
+        "Silero VAD (silero_vad_v6.onnx) is not in the installed faster-whisper package; "
+        "run: pip install --force-reinstall 'faster-whisper>=1.2,<2'"
+    )
+
+
+def _load(path: Path) -> "InferenceSession":
+    import onnxruntime
+
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; run: pip install --force-reinstall 'faster-whisper>=1.2,<2'")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exception classes have no public common parent
+        raise ModelError(
+            f"{path}: onnxruntime cannot load it; run: pip install --force-reinstall 'faster-whisper>=1.2,<2'"
+        ) from error
+    if [entry.name for entry in session.get_inputs()] != ["input", "h", "c"]:
+        raise ModelError(
+            f"{path}: not the Silero VAD that voicepipe knows (inputs input, h, c); "
+            "run: pip install --force-reinstall 'faster-whisper>=1.2,<2'"
+        )
+    return session

@@ -1,0 +1,252 @@
+"""What was said: one Whisper encoder pass per utterance gives the language, the text and a speech embedding.
+
+The encoder sees a short context (10 s instead of Whisper's 30 s), because an utterance is 8 s long at most and the
+encoder's cost grows with the context. Such a short context is decoded well only if the decoder is asked for
+timestamps: they tell it where the speech ends.
+"""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voicepipe.speech.hallucination import GuardConfig, rejecting_guard
+from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError, Recognition, Transcript, Utterance
+
+CONTEXT_S = 10.0
+"""Context of the encoder for utterances of up to `CONTEXT_S` - `CONTEXT_MARGIN_S`."""
+CONTEXT_MARGIN_S = 0.5
+"""Silence that the encoder sees after the utterance at the least; without any, the last word is often lost."""
+MAX_CONTEXT_S = 30.0
+"""What Whisper's positional encoding covers (Radford et al., arXiv 2212.04356, section 2.1)."""
+
+_MEL_FRAMES_PER_S = 100
+_MEL_FRAMES_PER_ENCODER_FRAME = 2
+_LEVEL_DBFS = -20.0  # of the 90th percentile of the frames' RMS
+_LEVEL_FRAME_SAMPLES = 320  # 20 ms
+_MAX_GAIN_DB = 40.0
+_FEATURE_HEADROOM = 2.0  # 8 decades of dynamic range, divided by 4, as in Whisper's log-mel scaling
+_TOKENS_PER_S = 24
+_TOKENS_SPARE = 16
+_MAX_NEW_TOKENS = 224  # half of the decoder's 448 positions, as in Whisper's training
+_MAX_FIRST_TIMESTAMP = 50  # steps of 20 ms: the first segment begins within the first second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhisperConfig:
+    """How the model is run.
+
+    Attributes
+    ----------
+    compute_type : str
+        CTranslate2's arithmetic, ``int8`` or ``float32``.
+    cpu_threads : int
+        Threads of one inference.
+    num_workers : int
+        Inferences that run at the same time when `WhisperTranscriber.recognize` is called from several threads; the
+        weights are shared, the working memory is not.
+    guards : GuardConfig
+        Thresholds of the guards against text that nobody said.
+    """
+
+    compute_type: str = "int8"
+    cpu_threads: int = 1
+    num_workers: int = 1
+    guards: GuardConfig = field(default_factory=GuardConfig)
+
+    def __post_init__(self) -> None:
+        if self.cpu_threads < 1 or self.num_workers < 1:
+            raise ValueError(f"cpu_threads {self.cpu_threads}, num_workers {self.num_workers}: both must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decoded:
+    """The decoder's raw answer."""
+
+    tokens: list[int]
+    text: str
+    avg_logprob: float
+    no_speech_prob: float
+    ended: bool
+
+
+class WhisperTranscriber:
+    """Recognises utterances with a Whisper model in CTranslate2's format. Safe to share between threads.
+
+    Parameters
+    ----------
+    model_dir : Path
+        Folder with ``model.bin``, ``config.json``, ``tokenizer.json`` and ``vocabulary.txt`` (or ``.json``); see
+        `voicepipe.speech.weights`.
+    config : WhisperConfig
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no usable model.
+
+    References
+    ----------
+    Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", arXiv 2212.04356 (2022).
+    CTranslate2, ``ctranslate2.models.Whisper``, https://opennmt.net/CTranslate2/python/ctranslate2.models.Whisper.html
+    """
+
+    def __init__(self, model_dir: Path, *, config: WhisperConfig | None = None) -> None:
+        from faster_whisper import WhisperModel
+        from faster_whisper.feature_extractor import FeatureExtractor
+        from faster_whisper.tokenizer import Tokenizer
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        self.config = config or WhisperConfig()
+        if not (model_dir / "model.bin").is_file() or not (model_dir / "tokenizer.json").is_file():
+            raise ModelError(
+                f"No Whisper model in {model_dir} (model.bin or tokenizer.json is missing): "
+                "run `voicepipe models pull`."
+            )
+        try:
+            whisper = WhisperModel(
+                str(model_dir),
+                device="cpu",
+                compute_type=self.config.compute_type,
+                cpu_threads=self.config.cpu_threads,
+                num_workers=self.config.num_workers,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"The Whisper model in {model_dir} cannot be loaded ({error}): run `voicepipe models verify`."
+            ) from error
+        self._model: Any = whisper.model
+        self._log_mel: Any = FeatureExtractor(feature_size=self._model.n_mels)
+        multilingual: bool = self._model.is_multilingual
+        self._tokenizers: dict[str, Any] = {
+            language: Tokenizer(whisper.hf_tokenizer, multilingual, task="transcribe", language=language)
+            for language in whisper.supported_languages
+        }
+        tokenizer = next(iter(self._tokenizers.values()))
+        self._suppressed: list[int] = list(get_suppressed_tokens(tokenizer, [-1]))
+        self._storage = whisper.encode  # takes (n_mels, n_frames) or (1, n_mels, n_frames), float32
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """ISO 639-1 codes (a few longer: ``yue``, ``haw``) that the model can be told to expect."""
+        return frozenset(self._tokenizers)
+
+    def recognize(self, utterance: Utterance, *, language: str | None, transcribe: bool = True) -> Recognition:
+        """Recognise one utterance.
+
+        Parameters
+        ----------
+        utterance : Utterance
+            At most 29.5 s long; up to 9.5 s the short context is used, beyond that a context as long as needed.
+        language : str or None
+            ISO 639-1 code. None, or a code that is not in `languages`, lets the model detect the language:
+            `Recognition.language_probs` then holds the probability of each language, and the likeliest is decoded.
+        transcribe : bool
+            False gives the embedding (and, without `language`, the language) alone.
+
+        Returns
+        -------
+        Recognition
+            `embedding` is the mean, then the standard deviation, over the frames that the utterance covers (20 ms
+            each) of the encoder's last layer.
+
+        Raises
+        ------
+        ValueError
+            If the utterance has no samples or is longer than 29.5 s.
+        """
+        features, n_frames = self._features(utterance.samples)
+        encoded = self._storage(features)
+        embedding = _pool(encoded, n_frames=n_frames)
+        language_probs = None
+        if language not in self._tokenizers:
+            language_probs = self._language_probs(encoded)
+            language = max(language_probs, key=language_probs.__getitem__)
+        transcript = self._transcript(utterance, encoded, language) if transcribe else None
+        return Recognition(transcript=transcript, embedding=embedding, language_probs=language_probs)
+
+    def _features(self, samples: FloatArray) -> tuple[FloatArray, int]:
+        """Return the padded log-mel features, shape (n_mels, n_context_frames), and how many frames are true."""
+        duration_s = samples.shape[0] / SAMPLE_RATE_HZ
+        if not 0.0 < duration_s <= MAX_CONTEXT_S - CONTEXT_MARGIN_S:
+            raise ValueError(
+                f"An utterance of {duration_s:.2f} s cannot be recognised: it must have samples and be at most "
+                f"{MAX_CONTEXT_S - CONTEXT_MARGIN_S} s long."
+            )
+        context_s = max(CONTEXT_S, math.ceil(duration_s + CONTEXT_MARGIN_S))
+        mel: FloatArray = self._log_mel(_levelled(samples))
+        n_true = min(mel.shape[1], math.ceil(duration_s * _MEL_FRAMES_PER_S))
+        # Digital silence, as Whisper's own scaling shows it: the floor of the dynamic range.
+        padded = np.full((mel.shape[0], int(context_s * _MEL_FRAMES_PER_S)), mel.max() - _FEATURE_HEADROOM, np.float32)
+        padded[:, : mel.shape[1]] = mel
+        return padded, math.ceil(n_true / _MEL_FRAMES_PER_ENCODER_FRAME)
+
+    def _language_probs(self, encoded: Any) -> dict[str, float]:
+        if not self._model.is_multilingual:
+            return {"en": 1.0}
+        return {token[2:-2]: float(prob) for token, prob in self._model.detect_language(encoded)[0]}
+
+    def _transcript(self, utterance: Utterance, encoded: Any, language: str) -> Transcript:
+        decoded = self._decode(encoded, language=language, duration_s=utterance.samples.shape[0] / SAMPLE_RATE_HZ)
+        rejected = rejecting_guard(
+            decoded.text,
+            tokens=decoded.tokens,
+            ended=decoded.ended,
+            avg_logprob=decoded.avg_logprob,
+            no_speech_prob=decoded.no_speech_prob,
+            speech_prob=utterance.speech_prob,
+            speech_s=utterance.speech_s,
+            config=self.config.guards,
+        )
+        return Transcript(
+            text="" if rejected else decoded.text,
+            language=language,
+            avg_logprob=decoded.avg_logprob,
+            no_speech_prob=decoded.no_speech_prob,
+            rejected=rejected,
+        )
+
+    def _decode(self, encoded: Any, *, language: str, duration_s: float) -> _Decoded:
+        tokenizer = self._tokenizers[language]
+        prompt: list[int] = tokenizer.sot_sequence  # without <|notimestamps|>: timestamps are asked for
+        max_new_tokens = min(_MAX_NEW_TOKENS, _TOKENS_SPARE + math.ceil(_TOKENS_PER_S * duration_s))
+        result = self._model.generate(
+            encoded,
+            [prompt],
+            beam_size=1,
+            max_length=len(prompt) + max_new_tokens,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=True,
+            suppress_tokens=self._suppressed,
+            max_initial_timestamp_index=_MAX_FIRST_TIMESTAMP,
+        )[0]
+        tokens: list[int] = result.sequences_ids[0]
+        return _Decoded(
+            tokens=[token for token in tokens if token < tokenizer.eot],
+            text=tokenizer.decode(tokens).strip(),
+            # CTranslate2 divides by the number of tokens without the end token, Whisper counts it.
+            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            no_speech_prob=result.no_speech_prob,
+            ended=len(tokens) < max_new_tokens,
+        )
+
+
+def _levelled(samples: FloatArray) -> FloatArray:
+    """Bring the louder part of the utterance to `_LEVEL_DBFS`, by one gain: quiet lines read like loud ones."""
+    finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    n_frames = finite.shape[0] // _LEVEL_FRAME_SAMPLES
+    if n_frames == 0:
+        return finite
+    frames = finite[: n_frames * _LEVEL_FRAME_SAMPLES].reshape(n_frames, _LEVEL_FRAME_SAMPLES)
+    loud_rms = float(np.percentile(np.sqrt(np.mean(np.square(frames), axis=1)), 90))
+    gain = min(10 ** (_LEVEL_DBFS / 20) / max(loud_rms, 1e-9), 10 ** (_MAX_GAIN_DB / 20))
+    return finite * np.float32(gain)
+
+
+def _pool(encoded: Any, *, n_frames: int) -> FloatArray:
+    """Mean and standard deviation over the first `n_frames` of the encoder's output, shape (2 * d_model,), float32."""
+    frames = np.asarray(encoded, dtype=np.float32)[0, :n_frames]
+    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])

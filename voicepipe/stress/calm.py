@@ -1,0 +1,236 @@
+r"""What calm speech scores: the yardstick against which an utterance's score is unusual or not.
+
+A score is compared with calm speech *of the same kind* (`CalmKind`: baseline early or ready, with or without the
+embedding) of callers that the model was not trained on. Its conformal p-value [1]_ is
+
+.. math:: p = \frac{1 + n\, \bar F(s)}{n + 1}, \qquad \bar F(s) = \text{share of calm speech that scores } s
+          \text{ or more, every caller weighing the same},
+
+and its normal score :math:`z = \Phi^{-1}(1 - p)`. How far callers and one caller's utterances scatter in :math:`z` is
+measured with it, since that is what `voicepipe.stress.evidence` rests on.
+
+References
+----------
+.. [1] Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", Springer (2005).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+from scipy.stats import chi2
+
+from voicepipe.stress.evidence import BUDGETS, STAKES, Z_LIMIT, log_bound, log_slack
+from voicepipe.types import DoubleArray, ModelError, StressScore
+
+FORMAT = 2
+"""Version of the arrays."""
+MIN_UTTERANCES = 30
+MIN_CALLERS = 2
+SPREAD_CONFIDENCE = 0.75
+"""One-sided confidence of the spread between callers, which rests on few of them."""
+
+
+class CalmKind(StrEnum):
+    """Kinds of calm speech that are compared with themselves only."""
+
+    EARLY = "early"
+    EARLY_PROSODY = "early_prosody"
+    READY = "ready"
+    READY_PROSODY = "ready_prosody"
+
+    @classmethod
+    def of(cls, score: StressScore) -> "CalmKind":
+        """Return the kind a score belongs to."""
+        if score.with_embedding:
+            return cls.READY if score.baseline_ready else cls.EARLY
+        return cls.READY_PROSODY if score.baseline_ready else cls.EARLY_PROSODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalmScores:
+    """Scores of calm speech of one kind, and how they scatter over callers.
+
+    Attributes
+    ----------
+    scores : ndarray, shape (n,), float64
+        Stress scores 0..1, ascending.
+    tail_prob : ndarray, shape (n,), float64
+        Share of calm speech with a score of at least ``scores[i]``, every caller weighing the same.
+    callers : int
+        How many callers stand behind it.
+    between_sd : float
+        Standard deviation over callers of their mean normal score, at `SPREAD_CONFIDENCE`.
+    within_sd : float
+        Square root of the variance proxy of a caller's normal scores around that mean.
+    """
+
+    scores: DoubleArray
+    tail_prob: DoubleArray
+    callers: int
+    between_sd: float
+    within_sd: float
+
+    def p_values(self, scores: npt.ArrayLike) -> DoubleArray:
+        """Return the conformal p-values of scores, shape as given, in (0, 1]."""
+        n = len(self.scores)
+        at = np.searchsorted(self.scores, np.asarray(scores, dtype=np.float64), side="left")
+        tail = np.append(self.tail_prob, 0.0)[at]
+        return np.asarray((1.0 + n * tail) / (n + 1.0), dtype=np.float64)
+
+    def normal_scores(self, scores: npt.ArrayLike) -> DoubleArray:
+        """Return the normal scores of the p-values, -Z_LIMIT..Z_LIMIT; large is unlike calm speech."""
+        return np.asarray(np.clip(-ndtri(self.p_values(scores)), -Z_LIMIT, Z_LIMIT), dtype=np.float64)
+
+    @classmethod
+    def measure(cls, scores: npt.ArrayLike, callers: Sequence[str]) -> Self:
+        """Build from calm scores of held-out callers.
+
+        Parameters
+        ----------
+        scores : array_like, shape (n,)
+            Stress scores of calm utterances.
+        callers : sequence of str, length n
+            Who spoke each.
+
+        Raises
+        ------
+        ModelError
+            With fewer than `MIN_CALLERS` or `MIN_UTTERANCES`, or a score that is not a number in 0..1.
+        """
+        values = np.asarray(scores, dtype=np.float64)
+        names, caller = np.unique(np.asarray(callers, dtype=str), return_inverse=True)
+        if values.shape != caller.shape:
+            raise ModelError(f"{values.size} calm scores came with {caller.size} callers; give one caller per score.")
+        if values.size < MIN_UTTERANCES or len(names) < MIN_CALLERS:
+            raise ModelError(
+                f"A calm reference needs {MIN_UTTERANCES} utterances of {MIN_CALLERS} callers at least, "
+                f"not {values.size} of {len(names)}; give more calm speech."
+            )
+        if not bool(np.all((values >= 0.0) & (values <= 1.0))):
+            raise ModelError("A calm score lies outside 0..1; give the scorer's calibrated stress.")
+        counts = np.bincount(caller)
+        order = np.argsort(values, kind="stable")
+        ascending = values[order]
+        share = (1.0 / (len(names) * counts[caller]))[order]
+        tail = np.cumsum(share[::-1])[::-1][np.searchsorted(ascending, ascending, side="left")]
+        calm = cls(scores=ascending, tail_prob=np.minimum(1.0, tail), callers=len(names), between_sd=0.0, within_sd=1.0)
+        between_sd, within_sd = _spread(calm.normal_scores(values), caller)
+        return replace(calm, between_sd=between_sd, within_sd=within_sd)
+
+
+def _spread(z: DoubleArray, caller: npt.NDArray[np.intp]) -> tuple[float, float]:
+    """Return the spread of normal scores between callers and within a caller.
+
+    Between: the moment estimate of one-way random effects (Searle, Casella and McCulloch, "Variance Components", Wiley
+    1992, 3.6), its upper chi-squared limit. Within: the smallest variance proxy that satisfies the sub-Gaussian bound
+    for every stake, callers weighing the same.
+    """
+    counts = np.bincount(caller)
+    n_callers = len(counts)
+    means = np.bincount(caller, weights=z) / counts
+    repeated = counts[caller] > 1
+    count = counts[caller][repeated]
+    residual = (z - means[caller])[repeated] * np.sqrt(count / (count - 1.0))
+    if residual.size == 0:
+        raise ModelError("Every caller of the calm reference has one utterance only; give several of each.")
+    share = (1.0 / count) / np.sum(1.0 / count)
+    noise = float(np.sum(share * residual**2))
+    between = max(0.0, float(np.var(means, ddof=1)) - noise * float(np.mean(1.0 / counts)))
+    between *= (n_callers - 1) / float(chi2.ppf(1.0 - SPREAD_CONFIDENCE, n_callers - 1))
+    moments = np.log(np.exp(STAKES[:, None] * residual) @ share)
+    return float(np.sqrt(between)), float(np.sqrt(max(noise, float(np.max(2.0 * moments / STAKES**2)), 1e-4)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalmReference:
+    """What calm speech scores, per kind: part of a stress model's profile.
+
+    Attributes
+    ----------
+    kinds : mapping of CalmKind to CalmScores
+        All four kinds.
+    log_slack : ndarray, shape (len(BUDGETS),), float64
+        By how much `voicepipe.stress.evidence.log_bound` exceeds the level that keeps the budget, per budget.
+    """
+
+    kinds: Mapping[CalmKind, CalmScores]
+    log_slack: DoubleArray
+
+    def log_level(self, false_alarms_per_100_call_hours: float) -> float:
+        """Return the logarithm of the evidence, in call-hours, at which a budget allows an alarm."""
+        slack = np.interp(np.log(false_alarms_per_100_call_hours), np.log(BUDGETS), self.log_slack)
+        return float(log_bound(false_alarms_per_100_call_hours) - slack)
+
+    @classmethod
+    def measure(cls, samples: Mapping[CalmKind, tuple[npt.ArrayLike, Sequence[str]]]) -> Self:
+        """Build from calm scores and their callers per kind, as `CalmScores.measure` takes them.
+
+        The slack is the smaller one of scoring with and without the embedding. Takes some seconds.
+
+        Raises
+        ------
+        ModelError
+            If a kind is missing or cannot be measured.
+        """
+        _require_all(samples)
+        kinds = {kind: CalmScores.measure(*samples[kind]) for kind in CalmKind}
+        spread = {kind: (calm.between_sd, calm.within_sd) for kind, calm in kinds.items()}
+        with_embedding = log_slack(spread[CalmKind.EARLY], spread[CalmKind.READY])
+        prosody = log_slack(spread[CalmKind.EARLY_PROSODY], spread[CalmKind.READY_PROSODY])
+        return cls(kinds=kinds, log_slack=np.minimum(with_embedding, prosody))
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return plain arrays, fit for ``numpy.savez``."""
+        arrays: dict[str, npt.NDArray[Any]] = {"format": np.array(FORMAT), "log_slack": self.log_slack}
+        for kind, calm in self.kinds.items():
+            arrays[f"{kind}.scores"] = calm.scores
+            arrays[f"{kind}.tail_prob"] = calm.tail_prob
+            arrays[f"{kind}.spread"] = np.array([calm.callers, calm.between_sd, calm.within_sd])
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Build from what `to_arrays` gave.
+
+        Raises
+        ------
+        ModelError
+            If the format's version is another, or an array is missing or not of its shape.
+        """
+        try:
+            version = int(arrays["format"])
+            if version != FORMAT:
+                raise ModelError(
+                    f"The calm reference has format {version}, this version reads {FORMAT}; measure it again."
+                )
+            slack = np.asarray(arrays["log_slack"], dtype=np.float64)
+            kinds = {kind: _read(arrays, kind) for kind in CalmKind}
+        except (KeyError, ValueError, TypeError) as error:
+            raise ModelError(f"The calm reference is damaged ({error}); restore it or measure it again.") from error
+        if slack.shape != BUDGETS.shape or not bool(np.all(slack >= 0.0)):
+            raise ModelError("The calm reference's slack is damaged; restore it or measure it again.")
+        return cls(kinds=kinds, log_slack=slack)
+
+
+def _require_all(kinds: Mapping[CalmKind, object]) -> None:
+    missing = [kind.value for kind in CalmKind if kind not in kinds]
+    if missing:
+        raise ModelError(f"The calm reference lacks {', '.join(missing)}; give calm scores of all four kinds.")
+
+
+def _read(arrays: Mapping[str, npt.NDArray[Any]], kind: CalmKind) -> CalmScores:
+    callers, between_sd, within_sd = (float(value) for value in arrays[f"{kind}.spread"])
+    scores = np.asarray(arrays[f"{kind}.scores"], dtype=np.float64)
+    tail_prob = np.asarray(arrays[f"{kind}.tail_prob"], dtype=np.float64)
+    ascending = scores.ndim == 1 and scores.size > 0 and bool(np.all(np.diff(scores) >= 0.0))
+    falling = tail_prob.shape == scores.shape and bool(np.all(np.diff(tail_prob) <= 1e-12))
+    if not (ascending and falling and within_sd > 0.0 and between_sd >= 0.0):
+        raise ValueError(f"the scores of kind {kind} are not in order")
+    return CalmScores(
+        scores=scores, tail_prob=tail_prob, callers=int(callers), between_sd=between_sd, within_sd=within_sd
+    )

@@ -1,0 +1,187 @@
+r"""How evidence of stress adds up over a call: an e-detector over unknown callers.
+
+The input is one normal score :math:`z_t` per utterance (`voicepipe.stress.calm`): about standard normal over all calm
+speech, large where the utterance is unlike calm speech.
+
+**Callers differ.** A calm caller's :math:`z_t` scatters around the caller's own offset :math:`b`, sub-Gaussian given the
+past with variance proxy :math:`\sigma^2` (`within_sd`); :math:`b` has standard deviation :math:`\tau` over callers
+(`between_sd`). An offset does not average out within a call, so taking utterances for independent draws from pooled calm
+speech overstates the evidence without limit. Therefore evidence is kept once per offset :math:`b_j` of a grid. The bet
+
+.. math:: e_t^{(j,\lambda)} = \exp\{w_t [\lambda (z_t - b_j) - \lambda^2 \sigma^2 / 2]\}
+
+has :math:`E[e_t \mid \text{past}] \le 1` for every calm caller with :math:`b \le b_j`, an e-value [1]_; a weight
+:math:`0 \le w_t \le 1` that is known without the score keeps it one, by Jensen's inequality.
+
+**Accumulation.** For each offset and stake a Shiryaev-Roberts e-detector [2]_ is run with *time* as the mass that enters:
+
+.. math:: M_t = (M_{t-1} + \Delta_t)\, e_t, \qquad \Delta_t = \text{hours of the call since the utterance before}.
+
+For a calm caller with :math:`b \le b_j`, :math:`M_t - \sum_{s \le t} \Delta_s` is a supermartingale, and with a reset at
+each crossing of a level :math:`A` so is :math:`A N_t + M_t - \sum \Delta_s`, :math:`N_t` counting the crossings. Hence
+:math:`E[N] \le T / A` in a call of :math:`T` hours, whatever the number of utterances. Evidence has the unit call-hours:
+a calm caller shows it at most once in so many.
+
+**The caller is not known**, so an alarm needs the evidence against *every* offset, at a price that follows how rare it is:
+
+.. math:: \min_j M_t^{(j)} / a_j \ge A, \qquad a_j = J \pi_j, \qquad \pi_j = P(b_{j-1} < b \le b_j).
+
+A caller in cell :math:`j` alarms at most :math:`1 / (A a_j)` times an hour, and over callers
+:math:`\sum_j \pi_j / (A a_j) = 1 / A`. So the **bound**, level :math:`A = 100 / B` for a budget of :math:`B` false alarms
+per 100 call-hours, holds marginally over callers. One particular caller whose calm voice lies far out in the population
+is not protected by it; such callers are only rare.
+
+**From bound to level.** Such bounds are loose (here by a factor of 50 and more), and what is given away is delay.
+`log_slack` measures by how much, on simulated calls of calm callers of the same law, but with offsets of heavier tails
+(Student's t, `OFFSET_DF` degrees of freedom). The level used is the bound's, lowered by that slack: it is calibrated, not
+proved. Both hold as far as new callers follow the measured :math:`\tau` and :math:`\sigma`, and only simulated or real calls
+of unseen callers can show that.
+
+Evidence is nondecreasing in every score, so more stress never delays an alarm.
+
+References
+----------
+.. [1] Vovk and Wang, "E-values: calibration, combination and applications", Annals of Statistics 49 (2021).
+.. [2] Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
+   arXiv 2203.03532.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp, ndtr
+
+from voicepipe.types import DoubleArray
+
+Z_LIMIT = 3.0
+"""Normal scores are cut off here (p = 0.0013): about what a reference of a thousand utterances can tell, and a bound on
+what one utterance, however extreme, contributes."""
+
+STAKES = np.array([0.5, 1.0, 1.5])
+"""The stakes lambda; weak ones win on faint long stress, strong ones on plain stress."""
+
+OFFSETS = np.arange(0.0, 5.01, 0.5)
+"""Caller offsets b_j, in units of `between_sd`. The part of a normal population beyond the last is 3e-7."""
+
+OFFSET_DF = 8.0
+"""Degrees of freedom of the offsets' law in `log_slack`."""
+
+CALL_HOURS = 0.1
+UTTERANCES_PER_CALL_HOUR = 300
+"""Shape of the simulated calls: 6 minutes, an utterance of the caller every 12 s."""
+EARLY_UTTERANCES = 4
+"""Utterances of a simulated call whose baseline is not ready."""
+SIMULATED_CALLS = 40_000
+BUDGETS = np.array([0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
+"""False alarms per 100 call-hours at which the slack is measured; the rarest is 12 alarms in the simulated hours."""
+
+LOG_PRICES: DoubleArray = np.log(len(OFFSETS) * np.diff(ndtr(np.concatenate(([-np.inf], OFFSETS[:-1], [np.inf])))))
+"""Logarithm of the prices a_j of a normal population; the last cell takes the rest of the tail."""
+
+
+def log_bets(
+    z: npt.ArrayLike, *, weight: npt.ArrayLike, between_sd: npt.ArrayLike, within_sd: npt.ArrayLike
+) -> DoubleArray:
+    """Return the logarithm of one utterance's e-values, for many calls at once.
+
+    Parameters
+    ----------
+    z, weight, between_sd, within_sd : array_like, shape (...)
+        Normal score, weight 0..1, and the spread of the utterance's kind of calm speech.
+
+    Returns
+    -------
+    ndarray, shape (..., len(OFFSETS), len(STAKES)), float64
+    """
+    excess = np.asarray(z)[..., None] - OFFSETS * np.asarray(between_sd)[..., None]
+    bets = STAKES * excess[..., None] - 0.5 * STAKES**2 * (np.asarray(within_sd) ** 2)[..., None, None]
+    return np.asarray(np.asarray(weight)[..., None, None] * bets, dtype=np.float64)
+
+
+def accumulate(log_mass: DoubleArray, *, call_hours: npt.ArrayLike, bets: DoubleArray) -> DoubleArray:
+    """Return the e-detectors after one more utterance, for many calls at once.
+
+    Parameters
+    ----------
+    log_mass : ndarray, shape (..., len(OFFSETS), len(STAKES))
+        Logarithm of M in call-hours; -inf at the start of a call.
+    call_hours : array_like, shape (...)
+        Hours of the call since the utterance before, 0 or more.
+    bets : ndarray, shape (..., len(OFFSETS), len(STAKES))
+        From `log_bets`.
+    """
+    with np.errstate(divide="ignore"):
+        entered = np.log(np.asarray(call_hours, dtype=np.float64))[..., None, None]
+    return np.asarray(np.logaddexp(log_mass, entered) + bets, dtype=np.float64)
+
+
+def log_evidence(log_mass: DoubleArray) -> DoubleArray:
+    """Return the logarithm of the evidence in call-hours, shape (...), from e-detectors (..., offsets, stakes)."""
+    per_offset = logsumexp(log_mass, axis=-1) - np.log(len(STAKES))
+    return np.asarray(np.min(per_offset - LOG_PRICES, axis=-1), dtype=np.float64)
+
+
+def log_bound(false_alarms_per_100_call_hours: npt.ArrayLike) -> DoubleArray:
+    """Return the logarithm of the level that the bound gives to a budget, in call-hours."""
+    return np.asarray(np.log(100.0 / np.asarray(false_alarms_per_100_call_hours)), dtype=np.float64)
+
+
+def simulated_calm_peaks(
+    spreads: Sequence[tuple[float, float]], *, calls: int, seed: int, offset_df: float = OFFSET_DF
+) -> DoubleArray:
+    """Return the highest evidence in each of many simulated calls of calm callers.
+
+    Parameters
+    ----------
+    spreads : sequence of (between_sd, within_sd)
+        Of each utterance of a call, in order.
+    calls : int
+    seed : int
+    offset_df : float
+        Degrees of freedom of the callers' offsets; ``inf`` for normal ones.
+
+    Returns
+    -------
+    ndarray, shape (calls,), float64
+        `log_evidence`, in call-hours.
+    """
+    rng = np.random.default_rng(seed)
+    offset = rng.standard_normal(calls)
+    if np.isfinite(offset_df):
+        offset *= np.sqrt((offset_df - 2.0) / rng.chisquare(offset_df, calls))
+    log_mass = np.full((calls, len(OFFSETS), len(STAKES)), -np.inf)
+    peak = np.full(calls, -np.inf)
+    for between_sd, within_sd in spreads:
+        z = np.clip(offset * between_sd + within_sd * rng.standard_normal(calls), -Z_LIMIT, Z_LIMIT)
+        bets = log_bets(z, weight=1.0, between_sd=between_sd, within_sd=within_sd)
+        log_mass = accumulate(log_mass, call_hours=1.0 / UTTERANCES_PER_CALL_HOUR, bets=bets)
+        peak = np.maximum(peak, log_evidence(log_mass))
+    return peak
+
+
+def log_slack(early: tuple[float, float], ready: tuple[float, float], *, seed: int = 0) -> DoubleArray:
+    """Measure by how much the bound exceeds the level that keeps a budget, on simulated calm callers.
+
+    Parameters
+    ----------
+    early, ready : (between_sd, within_sd)
+        Spread of calm speech before and after the baseline is ready.
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (len(BUDGETS),), float64
+        `log_bound` minus the logarithm of the lowest level that at most B false alarms per 100 call-hours reach;
+        0 or more, so the level is never above the bound.
+    """
+    utterances = round(CALL_HOURS * UTTERANCES_PER_CALL_HOUR)
+    spreads = [early] * EARLY_UTTERANCES + [ready] * (utterances - EARLY_UTTERANCES)
+    peaks = np.sort(
+        np.concatenate(
+            [simulated_calm_peaks(spreads, calls=SIMULATED_CALLS // 8, seed=seed + part) for part in range(8)]
+        )
+    )[::-1]
+    allowed = np.floor(BUDGETS / 100.0 * CALL_HOURS * len(peaks)).astype(int)
+    levels = peaks[np.minimum(allowed, len(peaks)) - 1]
+    return np.asarray(np.maximum(0.0, log_bound(BUDGETS) - levels), dtype=np.float64)
