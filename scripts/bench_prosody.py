@@ -1,7 +1,7 @@
 """CPU-seconds that `voicepipe.stress.prosody.extract` takes per second of speech, on one core.
 
-Without arguments it measures a synthetic voice (gliding pitch, syllables, pauses, hiss); with the paths of recordings it
-measures those, cut to utterances of the same lengths::
+Without arguments it measures a synthetic voice (gliding pitch, syllables, pauses, hiss); with the paths of recordings
+it measures those, cut to utterances of the same lengths::
 
     python scripts/bench_prosody.py
     python scripts/bench_prosody.py ../shared/audio/prompts_en/*.flac

@@ -242,9 +242,7 @@ def run_study(
         for _ in range(reference_calls):
             call = build_call(voice, Scenario.CALM, rng=rng)
             calm += [_score(call, scorers, None, config, embedded) for embedded in (True, False)]
-    references = {
-        fold: reference_of([one for one in calm if one.call.voice.fold != fold]) for fold in sorted(scorers)
-    }
+    references = {fold: reference_of([one for one in calm if one.call.voice.fold != fold]) for fold in sorted(scorers)}
     calls = []
     for scenario, count in per_voice.items():
         for voice in voices:

@@ -8,11 +8,12 @@ The folder holds a ``manifest.csv`` with the columns ``file`` and ``text``. For 
 
     python scripts/evaluate_wer.py ../shared/audio/prompts_en --language en
 
-Both texts are normalised alike before the words are aligned: lower case; the Russian letter yo as ye; digits within
-English text spelled out as words (numbers of up to three digits as a number, longer ones digit by digit; other
-languages keep their digits); apostrophes removed; every other character that is neither letter nor digit taken for a
-space. Nothing else: a compound that is written apart counts as two errors. WER = (S + D + I) / N, with S substitutions,
-D deletions, I insertions in the alignment of the fewest errors, and N words in the reference.
+Both texts are normalised alike before the words are aligned: lower case; the Russian letter yo as ye; digits spelled
+out in English (numbers of up to three digits as a number, longer ones digit by digit) and in Russian (single digits
+alone, in the nominative; other languages, and other Russian numbers, keep their digits); apostrophes removed; every
+other character that is neither letter nor digit taken for a space. Nothing else: a compound that is written apart
+counts as two errors. WER = (S + D + I) / N, with S substitutions, D deletions, I insertions in the alignment of the
+fewest errors, and N words in the reference.
 """
 
 import argparse
@@ -45,6 +46,7 @@ _UNITS = tuple(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "  # noqa: SIM905
     "eighteen nineteen".split()
 )
+_RUSSIAN_DIGITS = ["ноль", "один", "два", "три", "четыре", "пять", "шесть", "семь", "восемь", "девять"]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
@@ -93,6 +95,8 @@ def normalised(text: str, *, language: str) -> list[str]:
     text = text.lower().replace("ё", "е")
     if language == "en":
         text = re.sub(r"[0-9]+", lambda digits: f" {spell_out(digits.group())} ", text)
+    if language == "ru":
+        text = re.sub(r"(?<!\d)\d(?!\d)", lambda digit: f" {_RUSSIAN_DIGITS[int(digit.group())]} ", text)
     return re.sub(r"[\W_]+", " ", re.sub(r"['’]", "", text)).split()
 
 

@@ -1,4 +1,4 @@
-"""A real Apache Kafka (KRaft) on the loopback interface, for tests: from Maven Central's jars, with the machine's Java 17.
+"""A real Apache Kafka (KRaft) on the loopback interface, for tests: Maven Central's jars on the machine's Java 17.
 
 The jars are fetched once by Maven into the user's cache; configuration, certificates, data and logs live in one folder
 that `KafkaCluster.stop` removes. Every broker is also a controller.
@@ -7,9 +7,11 @@ Each broker has two listeners: one without security, whose user may do everythin
 over TLS for the user `USER`, with certificates of a CA made on the spot.
 """
 
+import contextlib
 import ctypes
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -20,7 +22,7 @@ import time
 from pathlib import Path
 
 from voicepipe.events.config import KafkaConfig
-from voicepipe.events.kafka import check_kafka
+from voicepipe.events.kafka_connection import check_kafka
 from voicepipe.types import SinkError, VoicepipeError
 
 KAFKA_VERSION = "4.3.1"
@@ -77,7 +79,9 @@ def fetch_jars() -> Path:
         [*command, "-DincludeScope=runtime", f"-DoutputDirectory={cache}"], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise KafkaClusterError(f"Maven could not fetch Kafka {KAFKA_VERSION}: {done.stdout[-800:]}{done.stderr[-800:]}")
+        raise KafkaClusterError(
+            f"Maven could not fetch Kafka {KAFKA_VERSION}: {done.stdout[-800:]}{done.stderr[-800:]}"
+        )
     (cache / "complete").touch()
     return cache
 
@@ -175,7 +179,9 @@ class KafkaCluster:
                 problem = "a broker ended"
                 break
             time.sleep(0.2)
-        logs = "\n".join(self._log_file(node).read_text()[-1500:] for node in self.nodes if self._log_file(node).exists())
+        logs = "\n".join(
+            self._log_file(node).read_text()[-1500:] for node in self.nodes if self._log_file(node).exists()
+        )
         raise KafkaClusterError(f"Kafka did not become ready: {problem}.\n{logs}")
 
     def _make(self) -> None:
@@ -188,10 +194,15 @@ class KafkaCluster:
             (self.folder / f"node-{node}").mkdir()
             self._properties_file(node).write_text(self._properties(node))
             scram = [f"--add-scram=SCRAM-SHA-{bits}=[name={USER},password={PASSWORD}]" for bits in (256, 512)]
-            format_command = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties_file(node))]
-            done = subprocess.run(
-                [*self._java(), *format_command, *scram], capture_output=True, text=True, check=False
-            )
+            format_command = [
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                cluster_id,
+                "-c",
+                str(self._properties_file(node)),
+            ]
+            done = subprocess.run([*self._java(), *format_command, *scram], capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise KafkaClusterError(f"Kafka's storage cannot be formatted: {done.stdout}{done.stderr}")
         (self.folder / "cluster.json").write_text(json.dumps(self._state))
@@ -327,8 +338,10 @@ def _end_with_parent() -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Return free ports below the range of outgoing connections: a broker must find its own again after a restart."""
+    free: list[int] = []
+    while len(free) < count:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            free += [port] if port not in free else []
+    return free

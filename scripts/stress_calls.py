@@ -231,9 +231,7 @@ def score_call(
         speech_s = float(table.speech_s[row])
         frozen = detector is not None and detector.growing
         score = scorer.score(prosody, embedding, speech_s=speech_s, baseline=baseline)
-        baseline = scorer.update(
-            baseline, prosody, embedding, speech_s=speech_s, stress=score.stress, frozen=frozen
-        )
+        baseline = scorer.update(baseline, prosody, embedding, speech_s=speech_s, stress=score.stress, frozen=frozen)
         utterance = ScoredUtterance(
             call_id="call",
             channel=Channel.CALLER,

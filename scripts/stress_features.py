@@ -53,9 +53,7 @@ def utterances_of(samples: FloatArray, *, detector: SileroDetector, seed: int = 
     lead = round(LEAD_S * RATE_HZ)
     track[lead : lead + len(samples)] += samples
     stream = ChannelStream()
-    chunk = AudioChunk(
-        call_id="clip", channel=Channel.CALLER, first_sample=0, sample_rate_hz=RATE_HZ, samples=track
-    )
+    chunk = AudioChunk(call_id="clip", channel=Channel.CALLER, first_sample=0, sample_rate_hz=RATE_HZ, samples=track)
     wide = np.concatenate([stream.push(chunk), stream.finish()])
     wide = wide[: len(wide) // detector.frame_samples * detector.frame_samples]
     probs, _ = detector.speech_probs([wide.reshape(-1, detector.frame_samples)], [detector.start()])

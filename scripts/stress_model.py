@@ -191,7 +191,9 @@ def draw_calls(labels: Labels, *, rng: np.random.Generator) -> Calls:
             opening: list[int] = []
             if rng.random() < 0.6:
                 spoken = set(scored)
-                rest = [row for row in np.flatnonzero((labels.voice == voice) & (labels.stress != 1.0)) if row not in spoken]
+                rest = [
+                    row for row in np.flatnonzero((labels.voice == voice) & (labels.stress != 1.0)) if row not in spoken
+                ]
                 opening = rng.permutation(rest)[: int(rng.integers(1, 16))].astype(int).tolist()
             calls.append((opening + scored, len(opening)))
     longest = max(len(rows) for rows, _ in calls)

@@ -76,7 +76,9 @@ class Projection:
     deviation: DoubleArray
 
     @classmethod
-    def fit(cls, inputs: Sequence[Inputs], of_each: Sequence[dict[str, FloatArray]], *, components: int) -> "Projection":
+    def fit(
+        cls, inputs: Sequence[Inputs], of_each: Sequence[dict[str, FloatArray]], *, components: int
+    ) -> "Projection":
         """Fit on training rows under several simulated baselines, given the targets of each."""
         stacked = np.concatenate([one.prosody for one in inputs]).astype(np.float64)
         lowest, highest = np.nanpercentile(stacked, [1, 99], axis=0)
@@ -194,7 +196,9 @@ def _loss(out: Any, y: dict[str, Any], recipe: Recipe) -> Any:
     return recipe.emotion_weight * emotion + recipe.stress_weight * stress + 0.5 * arousal + 0.5 * valence
 
 
-def balanced_weights(groups: npt.NDArray[np.str_], corpus: npt.NDArray[np.str_], known: npt.NDArray[np.bool_]) -> DoubleArray:
+def balanced_weights(
+    groups: npt.NDArray[np.str_], corpus: npt.NDArray[np.str_], known: npt.NDArray[np.bool_]
+) -> DoubleArray:
     """Weigh rows so that every corpus counts alike and, within it, every group; mean 1 over all rows, 0 where unknown."""
     weights = np.zeros(len(groups))
     for name in np.unique(corpus[known]):
@@ -276,9 +280,7 @@ def fit(inputs: Sequence[Inputs], labels: Sequence[Labels], *, recipe: Recipe, s
     seen = [projection(one) for one in inputs]
     p = np.concatenate([one[0] for one in seen])
     e = np.concatenate([one[1] for one in seen])
-    members = [
-        _fit_member(p, e, y, recipe=recipe, seed=seed * 1000 + member) for member in range(recipe.members)
-    ]
+    members = [_fit_member(p, e, y, recipe=recipe, seed=seed * 1000 + member) for member in range(recipe.members)]
     return Network(projection=projection, members=members, recipe=recipe)
 
 

@@ -1,10 +1,21 @@
 """Named fakes of the ports, for every room's tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from voicepipe.ports import OutboundMessage
-from voicepipe.types import SinkError
+import numpy as np
+
+from voicepipe.ports import CallerBaseline, OutboundMessage, VoiceDetectorState
+from voicepipe.stress.calm import BUDGETS, CalmKind, CalmReference, CalmScores
+from voicepipe.types import (
+    FloatArray,
+    ProsodyFeatures,
+    Recognition,
+    SinkError,
+    StressScore,
+    Transcript,
+    Utterance,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +54,101 @@ class FakeSink:
     def close(self) -> None:
         """Note the end."""
         self.closed = True
+
+
+class FakeDetector:
+    """A `VoiceDetector` that calls a frame speech when it is not silent."""
+
+    frame_samples = 512
+
+    def start(self) -> None:
+        """Keep no state."""
+        return
+
+    def speech_probs(
+        self, frames: Sequence[FloatArray], states: Sequence[VoiceDetectorState | None]
+    ) -> tuple[list[FloatArray], list[VoiceDetectorState | None]]:
+        """Compare each frame's peak with -40 dBFS."""
+        return [(np.abs(block).max(axis=1) > 0.01).astype(np.float32) for block in frames], list(states)
+
+
+class FakeTranscriber:
+    """A `Transcriber` that writes down who spoke and for how long; it keeps what it was given."""
+
+    def __init__(self, *, language_probs: dict[str, float] | None = None, rejected: str | None = None) -> None:
+        self.heard: list[tuple[Utterance, str | None, bool]] = []
+        self.language_probs = language_probs or {"en": 0.99, "ru": 0.01}
+        self.rejected = rejected
+
+    def recognize(
+        self,
+        utterance: Utterance,
+        *,
+        language: str | None,
+        choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
+        transcribe: bool = True,
+    ) -> Recognition:
+        """Return text that tells the utterance, and an embedding that tells its level."""
+        self.heard.append((utterance, language, transcribe))
+        spoken = language or (choose_language and choose_language(self.language_probs)) or "en"
+        text = "" if self.rejected else f"{utterance.channel} {utterance.index} card 4000 1234 5678"
+        return Recognition(
+            transcript=Transcript(text=text, language=spoken, rejected=self.rejected) if transcribe else None,
+            embedding=np.full(8, float(np.abs(utterance.samples).max()), np.float32),
+            language_probs=None if language else self.language_probs,
+        )
+
+
+class FakeScorer:
+    """A `StressScorer` whose score is the loudest sample; its baseline counts what went into it."""
+
+    model_id = "fake"
+
+    def __init__(self) -> None:
+        self.updates: list[tuple[float, bool]] = []
+
+    def start(self) -> CallerBaseline:
+        """Begin to count."""
+        return 0
+
+    def score(
+        self, prosody: ProsodyFeatures, embedding: FloatArray | None, *, speech_s: float, baseline: CallerBaseline
+    ) -> StressScore:
+        """Return the level as stress."""
+        assert embedding is not None
+        return StressScore(
+            stress=min(1.0, float(embedding[0])),
+            arousal=0.0,
+            valence=0.0,
+            emotions={"neutral": 1.0},
+            confidence=1.0,
+            model_id=self.model_id,
+            baseline_ready=True,
+        )
+
+    def update(
+        self,
+        baseline: CallerBaseline,
+        prosody: ProsodyFeatures,
+        embedding: FloatArray | None,
+        *,
+        speech_s: float,
+        stress: float,
+        frozen: bool,
+    ) -> CallerBaseline:
+        """Count."""
+        self.updates.append((stress, frozen))
+        return baseline
+
+
+def calm_reference() -> CalmReference:
+    """Return a yardstick by which a score of 0.5 is common and one above 0.9 is rare."""
+    scores = np.linspace(0.0, 0.9, 1000)
+    calm = CalmScores(
+        scores=scores,
+        tail_prob=1.0 - np.arange(1000) / 1000.0,
+        callers=50,
+        between_sd=0.2,
+        within_sd=1.0,
+    )
+    return CalmReference(kinds=dict.fromkeys(CalmKind, calm), log_slack=np.zeros(len(BUDGETS)))

@@ -10,7 +10,7 @@ import os
 import tomllib
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicepipe.events.config import KafkaConfig
@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def packaged(folder: str) -> Path:
-    """Return a folder that ships with voicepipe, ``models`` or ``configs``: inside the package in a wheel, else beside it."""
+    """Return a folder that ships with voicepipe, ``models`` or ``configs``: in a wheel inside the package."""
     installed = PACKAGE / f"_{folder}"
     return installed if installed.is_dir() else PACKAGE.parent / folder
 
@@ -70,6 +70,16 @@ class Settings(BaseSettings):
     analysis: AnalysisConfig = AnalysisConfig()
     reroute: RerouteConfig = RerouteConfig()
     kafka: KafkaConfig | None = None
+
+    @field_validator("cache_dir", "stress_model")
+    @classmethod
+    def _expand_path(cls, path: Path) -> Path:
+        return path.expanduser()
+
+    @field_validator("store_url")
+    @classmethod
+    def _expand_url(cls, url: str) -> str:
+        return url.replace("sqlite:///~/", f"sqlite:///{Path.home()}/", 1)
 
     @classmethod
     def settings_customise_sources(
@@ -131,6 +141,8 @@ def load_settings(path: Path | None = None) -> Settings:
             raise ConfigError(f"The settings file {path} is not valid TOML ({error}): mend that line.") from error
     try:
         return Settings(**values)
+    except ConfigError as error:
+        raise ConfigError(f"A setting{f' in {path}' if path else ''} is not usable: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -19,7 +19,8 @@ from voicepipe.config import PACKAGE, Settings
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.contract import TOPICS
 from voicepipe.events.embedded import embedded_broker
-from voicepipe.events.kafka import KafkaReader, ensure_topics
+from voicepipe.events.kafka import KafkaReader
+from voicepipe.events.kafka_connection import ensure_topics
 from voicepipe.events.reroute import REROUTE_TOPIC
 from voicepipe.gateways.files import FileSource
 from voicepipe.service import Courier, Listener

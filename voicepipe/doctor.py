@@ -245,7 +245,7 @@ def _kafka(settings: Settings) -> Finding:
             mend="voicepipe doctor --kafka HOST:PORT tries one; [kafka] bootstrap_servers in the settings keeps it",
         )
     from voicepipe.events.contract import TOPICS
-    from voicepipe.events.kafka import check_kafka
+    from voicepipe.events.kafka_connection import check_kafka
 
     try:
         health = check_kafka(settings.kafka, topics=TOPICS)
@@ -260,5 +260,7 @@ def _kafka(settings: Settings) -> Finding:
         f"{name} {'missing' if count is None else f'{count} partitions'}" for name, count in health.topics.items()
     )
     return Finding(
-        thing="Kafka", verdict=Verdict.FINE, detail=f"{settings.kafka.bootstrap_servers}: {health.brokers} brokers; {topics}"
+        thing="Kafka",
+        verdict=Verdict.FINE,
+        detail=f"{settings.kafka.bootstrap_servers}: {health.brokers} brokers; {topics}",
     )

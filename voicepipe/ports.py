@@ -1,6 +1,6 @@
 """What the pipeline needs from the world, as Protocols; the adapters live in their own rooms."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from voicepipe.types import (
@@ -69,7 +69,14 @@ class VoiceDetectorState(Protocol):
 class Transcriber(Protocol):
     """Turns an utterance into text and an embedding by one encoder pass."""
 
-    def recognize(self, utterance: Utterance, *, language: str | None, transcribe: bool = True) -> Recognition:
+    def recognize(
+        self,
+        utterance: Utterance,
+        *,
+        language: str | None,
+        choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
+        transcribe: bool = True,
+    ) -> Recognition:
         """Recognise one utterance.
 
         Parameters
@@ -77,6 +84,9 @@ class Transcriber(Protocol):
         utterance : Utterance
         language : str or None
             ISO 639-1 code, or None to let the model detect it (`Recognition.language_probs` is then filled).
+        choose_language : callable, optional
+            Takes the detected probabilities and returns the language to decode in, so that what was heard before
+            in the call counts too; without it, or when it returns None, the most probable one.
         transcribe : bool
             False gives the embedding alone.
         """

@@ -47,6 +47,8 @@ class Listener:
 
     Attributes
     ----------
+    models : Models
+        Shared by all calls.
     versions : Versions
         What every event says of its origin.
 
@@ -60,7 +62,7 @@ class Listener:
         self._settings = settings
         whisper_dir = weights.locate(settings.whisper_model, settings.cache_dir / "whisper")
         scorer = OnnxStressScorer(settings.stress_model)
-        self._models = Models(
+        self.models = Models(
             detector=SileroDetector(),
             transcriber=WhisperTranscriber(whisper_dir, config=settings.whisper),
             scorer=scorer,
@@ -75,7 +77,7 @@ class Listener:
 
     def listen(self, media: Iterable[MediaEvent]) -> Iterator[Told]:
         """Analyse one call; see `voicepipe.pipeline.call.analyze_call`."""
-        events = analyze_call(media, models=self._models, config=self._settings.analysis)
+        events = analyze_call(media, models=self.models, config=self._settings.analysis)
         return tell_reroutes(events, versions=self.versions, config=self._settings.reroute)
 
 

@@ -234,7 +234,8 @@ class Transcript:
     redacted : bool
         True where private data was replaced by marks.
     rejected : str, optional
-        The hallucination guard that emptied the text: ``no_speech``, ``compression``, ``repetition``, ``low_logprob``.
+        The hallucination guard that emptied the text: ``no_speech``, ``compression``, ``repetition``, ``too_fast``,
+        ``low_logprob``.
     """
 
     text: str

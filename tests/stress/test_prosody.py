@@ -72,7 +72,7 @@ def talk(*, seed: int = 3) -> FloatArray:
 def test_names_are_unique_and_every_feature_has_words() -> None:
     assert len(set(NAMES)) == len(NAMES)
     assert 50 <= len(NAMES) <= 110
-    assert all(feature.label for feature in FEATURES)
+    assert all(feature.label and feature.formula and feature.source for feature in FEATURES)
 
 
 @pytest.mark.parametrize("f0_hz", [75.0, 123.0, 220.0, 410.0])
@@ -169,6 +169,23 @@ def test_modulation_tells_syllables_from_drawl() -> None:
     assert at_5_hz["modulation_centroid_hz"] > at_1_5_hz["modulation_centroid_hz"]
 
 
+def test_a_rough_voice_trembles_fast() -> None:
+    samples = voice(220.0, slope=-6.0)
+    time_s = np.arange(len(samples)) / SAMPLE_RATE_HZ
+    syllables = 0.1 + np.sin(np.pi * 4.0 * time_s) ** 2
+    rough = syllables * (1 + 0.5 * np.sin(2 * np.pi * 50.0 * time_s))
+    smooth_db = measure((samples * syllables).astype(np.float32))["roughness_db"]
+    assert measure((samples * rough).astype(np.float32))["roughness_db"] > smooth_db + 6
+
+
+def test_a_changing_timbre_moves() -> None:
+    dull, bright = voice(slope=-12.0), voice(slope=-3.0)
+    share = np.sin(np.pi * 2.0 * np.arange(len(dull)) / SAMPLE_RATE_HZ) ** 2
+    steady, moving = measure(dull), measure((share * dull + (1 - share) * bright).astype(np.float32))
+    assert moving["mfcc1_change"] > 5 * steady["mfcc1_change"]
+    assert moving["mfcc1_sd"] > 5 * steady["mfcc1_sd"]
+
+
 def test_pauses_are_timed() -> None:
     samples = voice(duration_s=4.0, slope=-6.0)
     for start_s, end_s in ((1.0, 1.3), (2.2, 2.8)):
@@ -217,6 +234,8 @@ def test_steps_are_differences_to_the_utterance_before() -> None:
     pytest.param(np.zeros(800, np.float32), id="50 ms"),
     pytest.param(np.zeros(32_000, np.float32), id="silence"),
     pytest.param(np.full(32_000, 0.4, np.float32), id="DC"),
+    pytest.param(np.full(32_000, np.nan, np.float32), id="NaN"),
+    pytest.param(np.full(32_000, np.inf, np.float32), id="infinity"),
 ])  # fmt: skip
 def test_nothing_to_hear_is_nan(samples: FloatArray) -> None:
     measured = extract(samples)
@@ -253,7 +272,7 @@ def test_the_same_voice_at_8_and_16_khz_measures_the_same() -> None:
 
 
 def _spread_of_clips() -> list[tuple[Path, str]]:
-    """Six clips of each gender of each corpus, and some prompts."""
+    """Three clips of each gender of each corpus, and some prompts."""
     clips: list[tuple[Path, str]] = []
     for manifest in sorted((SHARED / "corpora").glob("*/manifest.csv")):
         by_gender: dict[str, list[str]] = {}
@@ -261,7 +280,7 @@ def _spread_of_clips() -> list[tuple[Path, str]]:
             for row in csv.DictReader(lines):
                 by_gender.setdefault(row["gender"], []).append(row["file"])
         for gender, files in by_gender.items():
-            clips += [(manifest.parent / file, gender) for file in files[:: max(1, len(files) // 6)][:6]]
+            clips += [(manifest.parent / file, gender) for file in files[:: max(1, len(files) // 3)][:3]]
     for folder in ("prompts_en", "prompts_ru"):
         files = sorted(path for path in (SHARED / "audio" / folder).rglob("*.flac"))
         clips += [(path, folder) for path in files[:: max(1, len(files) // 6)][:6]]
@@ -277,7 +296,7 @@ def test_pitch_agrees_with_pyin_on_real_speech() -> None:
     for path, _ in _spread_of_clips():
         samples, rate_hz = sf.read(path, dtype="float32")
         assert rate_hz == RATE_HZ
-        samples = samples[: 4 * RATE_HZ] - np.mean(samples)
+        samples = samples[: 3 * RATE_HZ] - np.mean(samples)
         reference_hz, _, _ = librosa.pyin(
             samples, fmin=65.0, fmax=600.0, sr=RATE_HZ, frame_length=512, hop_length=HOP_SAMPLES, resolution=0.1
         )
@@ -290,6 +309,6 @@ def test_pitch_agrees_with_pyin_on_real_speech() -> None:
         agree += np.count_nonzero(ours == theirs)
         frames += n
     print(f"gross pitch error {gross / both:.4f} of {both} frames, voicing agreement {agree / frames:.3f} of {frames}")
-    assert both > 5_000
+    assert both > 3_000
     assert gross / both <= 0.05
     assert agree / frames >= 0.80

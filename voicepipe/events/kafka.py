@@ -6,28 +6,21 @@ again by a new one, which the deterministic ids make safe.
 """
 
 import contextlib
-import logging
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
 import kafka
 from kafka import errors
-from kafka.net.compat import KafkaNetClient
 from kafka.structs import TopicPartition
 
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.contract import TOPICS
+from voicepipe.events.kafka_connection import ensure_topics, open_client, sentences, words_of
 from voicepipe.ports import OutboundMessage
 from voicepipe.types import SinkError
-
-_LIBRARY_LOG = logging.getLogger("kafka")
-if _LIBRARY_LOG.level == logging.NOTSET:
-    # The library reports each retry as an error; what a user must know comes as SinkError.
-    _LIBRARY_LOG.setLevel(logging.CRITICAL)
 
 _REFUSALS: tuple[type[Exception], ...] = (
     errors.MessageSizeTooLargeError,
@@ -42,9 +35,6 @@ _REFUSALS: tuple[type[Exception], ...] = (
 
 _CLOSE_TIMEOUT_S = 2.0
 _FETCH_WAIT_MS = 100
-
-_RECONNECT_CAP_MS = 1_000
-"""A broker that comes back is noticed within about a second; the library's default is 30 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +68,10 @@ class KafkaRecord:
     body: bytes
     stored_at: datetime
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaHealth:
-    """What a look at the cluster found.
-
-    Attributes
-    ----------
-    brokers : int
-    topics : mapping of str to int or None
-        Partitions of each topic asked for; None where it is missing.
-    """
-
-    brokers: int
-    topics: Mapping[str, int | None]
+    @property
+    def place(self) -> str:
+        """Where it lies: topic/partition/offset."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 class KafkaSink:
@@ -140,7 +120,7 @@ class KafkaSink:
             self._drop_producer()
         if failures and len(failures) == len(results):
             raise SinkError(
-                f"Kafka at {self._config.bootstrap_servers} did not acknowledge ({_words(failures[0])}); "
+                f"Kafka at {self._config.bootstrap_servers} did not acknowledge ({words_of(failures[0])}); "
                 "the events stay in the outbox."
             ) from failures[0]
         return [result if isinstance(result, KafkaDelivery) else KafkaDelivery(delivered=False) for result in results]
@@ -152,11 +132,11 @@ class KafkaSink:
     def _connected(self) -> Any:
         if self._producer is not None:
             return self._producer
-        with _sentences(self._config):
+        with sentences(self._config):
             ensure_topics(self._config, self._topics)
             # The producer itself must never give up on a batch before `publish` does: a later batch could overtake it.
             give_up_ms = round(self._config.publish_timeout_s * 4000)
-            self._producer = _open(
+            self._producer = open_client(
                 kafka.KafkaProducer,
                 self._config,
                 enable_idempotence=True,
@@ -199,8 +179,8 @@ class KafkaReader:
 
     def __init__(self, config: KafkaConfig, *, topic: str, since: datetime | None = None) -> None:
         self._config = config
-        with _sentences(config):
-            self._consumer = _open(
+        with sentences(config):
+            self._consumer = open_client(
                 kafka.KafkaConsumer,
                 config,
                 enable_auto_commit=False,
@@ -215,7 +195,7 @@ class KafkaReader:
 
     def poll(self, *, timeout_s: float) -> list[KafkaRecord]:
         """Return the records that came, in the order of each partition; empty after `timeout_s` without any."""
-        with _sentences(self._config):
+        with sentences(self._config):
             batches = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
         return [_record_of(record) for batch in batches.values() for record in batch]
 
@@ -270,139 +250,56 @@ class KafkaReader:
         return ends
 
 
-def ensure_topics(config: KafkaConfig, topics: Sequence[str]) -> None:
-    """Create the topics that are missing, or say which are.
+class KafkaGroupReader:
+    """Reads one topic as a member of a consumer group: each record goes to one member, and the group remembers where it was.
+
+    Parameters
+    ----------
+    config : KafkaConfig
+    topic : str
+    group : str
+        A new group begins at the topic's beginning.
 
     Raises
     ------
     SinkError
-        If the broker cannot be reached, or a topic is missing and may not be created.
+        If the broker cannot be reached.
     """
-    health = check_kafka(config, topics=topics)
-    missing = [topic for topic, partitions in health.topics.items() if partitions is None]
-    if not missing:
-        return
-    names = ", ".join(missing)
-    if not config.create_topics:
-        raise SinkError(
-            f"Kafka at {config.bootstrap_servers} has no topic {names}; create it there, or let voicepipe do it "
-            "(create_topics)."
-        )
-    options: dict[str, Any] = {
-        "num_partitions": config.partitions,
-        "replication_factor": config.replication_factor,
-        "configs": {"retention.ms": str(config.retention_hours * 3_600_000)} if config.retention_hours else {},
-    }
-    with _sentences(config), _admin(config) as admin:
-        try:
-            admin.create_topics(dict.fromkeys(missing, options), wait_for_metadata=True)
-        except errors.TopicAlreadyExistsError:
-            pass  # Another node was faster.
-        except (errors.AuthorizationError, errors.PolicyViolationError, errors.InvalidReplicationFactorError) as error:
-            raise SinkError(
-                f"Kafka at {config.bootstrap_servers} does not let voicepipe create {names} ({_words(error)}); "
-                "create it there, or give the user the right to."
-            ) from error
 
+    def __init__(self, config: KafkaConfig, *, topic: str, group: str) -> None:
+        self._config = config
+        with sentences(config):
+            self._consumer = open_client(
+                kafka.KafkaConsumer,
+                config,
+                group_id=group,
+                auto_offset_reset="earliest",
+                enable_auto_commit=False,
+                allow_auto_create_topics=False,
+                fetch_max_wait_ms=_FETCH_WAIT_MS,
+            )
+            self._consumer.subscribe([topic])
 
-def check_kafka(config: KafkaConfig, *, topics: Sequence[str]) -> KafkaHealth:
-    """Look whether the cluster answers, and which of the topics it has.
+    def poll(self, *, timeout_s: float) -> list[KafkaRecord]:
+        """Return the records that came; empty after `timeout_s` without any."""
+        with sentences(self._config):
+            batches = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
+        return [_record_of(record) for batch in batches.values() for record in batch]
 
-    Raises
-    ------
-    SinkError
-        If it does not answer within `KafkaConfig.connect_timeout_s`, or refuses the login.
-    """
-    with _sentences(config), _admin(config) as admin:
-        brokers = admin.describe_cluster()["brokers"]
-        known = set(admin.list_topics())
-        described = admin.describe_topics([topic for topic in topics if topic in known]) if known & set(topics) else []
-    partitions = {topic["name"]: len(topic["partitions"]) for topic in described}
-    return KafkaHealth(brokers=len(brokers), topics={topic: partitions.get(topic) for topic in topics})
+    def commit(self) -> None:
+        """Let the group remember that everything polled so far is done with."""
+        with sentences(self._config):
+            self._consumer.commit()
 
+    def close(self) -> None:
+        """Leave the group without committing."""
+        self._consumer.close(autocommit=False)
 
-def _connection(config: KafkaConfig) -> dict[str, Any]:
-    """Return what producer, consumer and admin client need to connect."""
-    security = ("SASL_" if config.sasl_mechanism else "") + ("SSL" if config.tls else "PLAINTEXT")
-    options: dict[str, Any] = {
-        "bootstrap_servers": config.bootstrap_servers.split(","),
-        "bootstrap_timeout_ms": round(config.connect_timeout_s * 1000),
-        "reconnect_backoff_max_ms": _RECONNECT_CAP_MS,
-        "security_protocol": security,
-    }
-    if config.sasl_mechanism and config.sasl_password:
-        options |= {
-            "sasl_mechanism": config.sasl_mechanism,
-            "sasl_plain_username": config.sasl_username,
-            "sasl_plain_password": config.sasl_password.get_secret_value(),
-        }
-    if config.tls:
-        options |= {
-            "ssl_cafile": str(config.ca_file) if config.ca_file else None,
-            "ssl_certfile": str(config.client_cert_file) if config.client_cert_file else None,
-            "ssl_keyfile": str(config.client_key_file) if config.client_key_file else None,
-            "ssl_password": config.client_key_password.get_secret_value() if config.client_key_password else None,
-        }
-    return options
+    def __enter__(self) -> Self:
+        return self
 
-
-def _open(make: Callable[..., Any], config: KafkaConfig, **options: object) -> Any:
-    """Make one of the library's clients; where that fails, end the thread and the sockets it has begun."""
-    _probe(config)
-    begun: list[KafkaNetClient] = []
-
-    def make_connections(**configs: object) -> KafkaNetClient:
-        begun.append(KafkaNetClient(**configs))
-        return begun[-1]
-
-    try:
-        return make(**_connection(config), kafka_client=make_connections, **options)
-    except BaseException:
-        for connections in begun:
-            connections.close()
-        raise
-
-
-def _probe(config: KafkaConfig) -> None:
-    """Open and close a connection to the first broker that listens; the library would hide why none does."""
-    reasons = []
-    for server in config.bootstrap_servers.split(","):
-        host, _, port = server.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=config.connect_timeout_s).close()
-        except OSError as error:
-            reasons.append(error.strerror or str(error))
-        else:
-            return
-    raise SinkError(
-        f"Kafka at {config.bootstrap_servers} cannot be reached ({', '.join(dict.fromkeys(reasons))}); "
-        "check the address and that the broker runs."
-    )
-
-
-@contextlib.contextmanager
-def _admin(config: KafkaConfig) -> Iterator[Any]:
-    admin = _open(kafka.KafkaAdminClient, config)
-    try:
-        yield admin
-    finally:
-        admin.close()
-
-
-@contextlib.contextmanager
-def _sentences(config: KafkaConfig) -> Iterator[None]:
-    """Turn the library's errors into sentences that name the broker."""
-    try:
-        yield
-    except (errors.SaslAuthenticationFailedError, errors.AuthorizationError) as error:
-        raise SinkError(
-            f"Kafka at {config.bootstrap_servers} refused the login or the right: {_words(error)}."
-        ) from error
-    except (errors.KafkaError, OSError) as error:
-        raise SinkError(
-            f"Kafka at {config.bootstrap_servers} listens but does not answer as it should ({_words(error)}); "
-            "check that tls and sasl_mechanism fit the port, and the broker's log."
-        ) from error
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 def _send(producer: Any, message: OutboundMessage) -> Any:
@@ -416,16 +313,10 @@ def _await(sent: Any, deadline: float) -> KafkaDelivery | errors.KafkaError:
             raise sent
         sent.get(timeout=max(0.0, deadline - time.monotonic()))
     except _REFUSALS as error:
-        return KafkaDelivery(delivered=False, refused=_words(error))
+        return KafkaDelivery(delivered=False, refused=words_of(error))
     except errors.KafkaError as error:
         return error
     return KafkaDelivery(delivered=True)
-
-
-def _words(error: BaseException) -> str:
-    """Return an error as a few words: its class name says more than the library's text, which may be long."""
-    text = str(error).split("\n", 1)[0].removeprefix(type(error).__name__).strip(" :.")
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
 def _record_of(record: Any) -> KafkaRecord:

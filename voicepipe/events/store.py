@@ -7,23 +7,24 @@ SQLite runs in WAL mode with ``synchronous=FULL``: each commit is on the disk be
 ``NORMAL`` the last commits before a power cut would be lost (https://www.sqlite.org/pragma.html#pragma_synchronous).
 """
 
-import base64
+import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from voicepipe.events import tables
-from voicepipe.events.tables import PENDING, REFUSED, SCHEMA_VERSION, SENT
-from voicepipe.ports import Delivery, OutboundMessage
+from voicepipe.events import outbox, tables
+from voicepipe.events.feedback import Feedback, InboundFeedback
+from voicepipe.events.migrations import bring_up_to_date
+from voicepipe.events.outbox import Claim, OutboxDepth, OutboxRow
+from voicepipe.events.tables import text_of
+from voicepipe.ports import OutboundMessage
 from voicepipe.types import CallEvent, CallStarted, CallSummary, Episode, ScoredUtterance, StoreError
 
 Clock = Callable[[], datetime]
@@ -33,52 +34,22 @@ _BUSY_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxRow:
-    """A message of the outbox, as it was recorded; implements `voicepipe.ports.OutboundMessage`.
-
-    Attributes
-    ----------
-    seq : int
-        Order of recording; rises within a call.
-    event_id, topic, key, headers, body
-        As recorded.
-    recorded_at : datetime
-        When the decision was committed.
-    """
-
-    seq: int
-    event_id: str
-    topic: str
-    key: str
-    headers: tuple[tuple[str, bytes], ...]
-    body: bytes
-    recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxDepth:
-    """How much waits for one sink.
-
-    Attributes
-    ----------
-    sink : str
-    pending : int
-        Messages not yet acknowledged.
-    oldest_at : datetime, optional
-        When the oldest of them was recorded; None when nothing waits.
-    refused : int
-        Messages that the sink refused for good; they are dead letters.
-    """
-
-    sink: str
-    pending: int
-    oldest_at: datetime | None
-    refused: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A message that will never be delivered or understood, and why."""
+    """A message that will never be delivered, or a record that could not be understood, and why.
+
+    Attributes
+    ----------
+    id : int
+    origin : str
+        Name of the sink that refused it, or ``feedback``.
+    event_id : str, optional
+    topic : str
+    reason : str
+    body : bytes
+    dead_at : datetime
+    place : str, optional
+        What makes it one of its kind: the event's id, or topic/partition/offset.
+    """
 
     id: int
     origin: str
@@ -87,18 +58,7 @@ class DeadLetter:
     reason: str
     body: bytes
     dead_at: datetime
-
-
-@dataclass(slots=True)
-class Claim:
-    """Messages taken from the outbox for delivery, in the order of recording; `settle` says what became of them."""
-
-    rows: tuple[OutboxRow, ...]
-    settled: list[tuple[OutboxRow, Delivery]] = field(default_factory=list)
-
-    def settle(self, row: OutboxRow, delivery: Delivery) -> None:
-        """Note what became of a row; it is written when the claim ends. Rows without a note stay pending."""
-        self.settled.append((row, delivery))
+    place: str | None
 
 
 class Store:
@@ -112,9 +72,12 @@ class Store:
         self._place = place
         self._sinks = tuple(sinks)
         self._clock = clock
-        self._write_lock = threading.Lock()
-        self._watchers: list[Callable[[], None]] = []
         self._is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer at a time; threads that queue here wait in order instead of polling the file's lock.
+        self._write_lock: contextlib.AbstractContextManager[Any] = (
+            threading.Lock() if self._is_sqlite else contextlib.nullcontext()
+        )
+        self._watchers: list[Callable[[], None]] = []
 
     @classmethod
     def open(cls, url: str | Path, *, sinks: Sequence[str], clock: Clock) -> Self:
@@ -138,7 +101,8 @@ class Store:
         place = target.database or "" if target.get_backend_name() == "sqlite" else target.render_as_string()
         store = cls(_engine_of(target, place), place=place, sinks=sinks, clock=clock)
         try:
-            store._migrate()
+            with store._writing() as connection:
+                bring_up_to_date(connection, place=place)
         except BaseException:
             store.close()
             raise
@@ -163,8 +127,8 @@ class Store:
         """
         with self._writing() as connection:
             for event in call_events:
-                self._record_event(connection, event)
-            fresh = [self._record_message(connection, message) for message in messages]
+                _record_event(connection, event)
+            fresh = [outbox.put(connection, message, sinks=self._sinks, now=self._clock()) for message in messages]
         if any(fresh):
             for wake in self._watchers:
                 wake()
@@ -173,13 +137,12 @@ class Store:
         """Call `wake` after each commit that put messages in the outbox; it must return at once."""
         self._watchers.append(wake)
 
-    @contextmanager
+    @contextlib.contextmanager
     def claim(self, sink: str, *, limit: int) -> Iterator[Claim]:
         """Take the oldest pending messages of a sink; what was settled is written when the block ends.
 
-        On PostgreSQL the messages of a call are locked until then and other processes pass over the whole call
-        (``FOR UPDATE SKIP LOCKED`` on its first pending row), so the order within a call holds. SQLite has one
-        process that sends.
+        On PostgreSQL a call is locked until then and other processes pass over it (``FOR UPDATE SKIP LOCKED`` on its
+        first pending row), so the order within a call holds. On SQLite one process sends.
 
         Parameters
         ----------
@@ -193,36 +156,28 @@ class Store:
         """
         if self._is_sqlite:
             with self._reading() as connection:
-                claim = Claim(self._pending(connection, sink, limit=limit, keys=None))
+                claim = Claim(outbox.pending(connection, sink, limit=limit))
             yield claim
             if claim.settled:
                 with self._writing() as connection:
-                    self._settle(connection, sink, claim)
+                    outbox.settle(connection, sink, claim, now=self._clock())
             return
         with self._writing() as connection:
-            keys = self._lock_calls(connection, sink, limit=limit)
-            claim = Claim(self._pending(connection, sink, limit=limit, keys=keys) if keys else ())
+            keys = outbox.lock_calls(connection, sink, limit=limit)
+            claim = Claim(outbox.pending(connection, sink, limit=limit, keys=keys) if keys else ())
             yield claim
-            self._settle(connection, sink, claim)
+            outbox.settle(connection, sink, claim, now=self._clock())
 
     def depth(self, sink: str) -> OutboxDepth:
         """Return how much waits for a sink, and since when."""
-        outbox, events = tables.outbox, tables.events
-        query = (
-            sa.select(sa.func.count(), sa.func.min(events.c.recorded_at))
-            .select_from(outbox.join(events, outbox.c.seq == events.c.seq))
-            .where(outbox.c.sink == sink, outbox.c.state == PENDING)
-        )
-        refused = sa.select(sa.func.count()).where(outbox.c.sink == sink, outbox.c.state == REFUSED)
         with self._reading() as connection:
-            pending, oldest_at = connection.execute(query).one()
-            n_refused = connection.execute(refused).scalar_one()
-        return OutboxDepth(
-            sink=sink,
-            pending=pending,
-            oldest_at=datetime.fromisoformat(oldest_at) if oldest_at else None,
-            refused=n_refused,
-        )
+            return outbox.depth(connection, sink)
+
+    def events_of(self, call_id: str) -> tuple[OutboxRow, ...]:
+        """Return every message recorded for a call, in order."""
+        query = sa.select(tables.events).where(tables.events.c.key == call_id).order_by(tables.events.c.seq)
+        with self._reading() as connection:
+            return tuple(outbox.row_of(row) for row in connection.execute(query).mappings())
 
     def dead_letters(self, *, limit: int = 100) -> tuple[DeadLetter, ...]:
         """Return the latest dead letters, newest first."""
@@ -231,12 +186,49 @@ class Store:
             rows = connection.execute(query).mappings().all()
         return tuple(DeadLetter(**{**row, "dead_at": datetime.fromisoformat(row["dead_at"])}) for row in rows)
 
-    def events_of(self, call_id: str) -> tuple[OutboxRow, ...]:
-        """Return every message recorded for a call, in order."""
-        events = tables.events
+    def dead_letter_counts(self) -> Mapping[str, int]:
+        """Return how many dead letters each origin has."""
+        origin = tables.dead_letters.c.origin
         with self._reading() as connection:
-            rows = connection.execute(sa.select(events).where(events.c.key == call_id).order_by(events.c.seq))
-            return tuple(_outbox_row(row) for row in rows.mappings())
+            return dict(connection.execute(sa.select(origin, sa.func.count()).group_by(origin)).tuples().all())
+
+    def record_feedback(self, inbound: Sequence[InboundFeedback]) -> None:
+        """Keep feedback with the episode it answers; what is malformed or answers nothing known is a dead letter.
+
+        Recording the same records again changes nothing.
+        """
+        with self._writing() as connection:
+            for record in inbound:
+                reason = record.reason
+                if record.feedback is not None:
+                    reason = _record_feedback(connection, record.feedback)
+                if reason is not None:
+                    letter = outbox.insert(connection, tables.dead_letters).values(
+                        origin="feedback",
+                        event_id=str(record.feedback.event_id) if record.feedback else None,
+                        topic=record.topic,
+                        reason=reason,
+                        body=record.body,
+                        dead_at=text_of(self._clock()),
+                        place=record.place,
+                    )
+                    connection.execute(letter.on_conflict_do_nothing())
+
+    def feedback_of(self, event_id: str) -> tuple[Feedback, ...]:
+        """Return the feedback on one event, oldest first."""
+        table = tables.feedback
+        query = sa.select(table).where(table.c.event_id == event_id).order_by(table.c.given_at, table.c.feedback_id)
+        with self._reading() as connection:
+            return tuple(Feedback.model_validate(dict(row)) for row in connection.execute(query).mappings())
+
+    def feedback_counts(self) -> Mapping[str, int]:
+        """Return how often each verdict and each outcome was given."""
+        with self._reading() as connection:
+            counts: dict[str, int] = {}
+            for column in (tables.feedback.c.verdict, tables.feedback.c.outcome):
+                given = sa.select(column, sa.func.count()).where(column.is_not(None)).group_by(column)
+                counts |= dict(connection.execute(given).tuples().all())
+        return counts
 
     def close(self) -> None:
         """Close all connections."""
@@ -248,157 +240,23 @@ class Store:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    # What a call event becomes.
-
-    def _record_event(self, connection: Connection, event: CallEvent) -> None:
-        match event:
-            case CallStarted(call=call):
-                self._insert_new(
-                    connection,
-                    tables.calls,
-                    call_id=call.call_id,
-                    started_at=_text_of(call.started_at),
-                    gateway=call.gateway,
-                    roles=call.roles.value,
-                    queue=call.queue,
-                    agent_id=call.agent_id,
-                    consent=call.consent,
-                    language=call.language,
-                )
-            case ScoredUtterance():
-                self._insert_new(connection, tables.utterances, **_utterance_values(event))
-            case Episode():
-                self._upsert(connection, tables.episodes, **_episode_values(event))
-            case CallSummary(call=call):
-                self._record_event(connection, CallStarted(call=call))
-                connection.execute(
-                    tables.calls.update()
-                    .where(tables.calls.c.call_id == call.call_id)
-                    .values(
-                        duration_s=event.duration_s,
-                        language=event.language,
-                        coverage=event.coverage.ratio,
-                        reason=event.reason,
-                    )
-                )
-
-    def _record_message(self, connection: Connection, message: OutboundMessage) -> bool:
-        """Insert a message and its outbox rows; False if its id is known."""
-        values = {
-            "event_id": message.event_id,
-            "topic": message.topic,
-            "key": message.key,
-            "headers": json.dumps([[name, base64.b64encode(value).decode()] for name, value in message.headers]),
-            "body": message.body,
-            "recorded_at": _text_of(self._clock()),
-        }
-        insert = self._insert(tables.events).values(**values).on_conflict_do_nothing().returning(tables.events.c.seq)
-        seq = connection.execute(insert).scalar_one_or_none()
-        if seq is None:
-            return False
-        if self._sinks:
-            rows = [{"sink": sink, "seq": seq, "key": message.key, "state": PENDING} for sink in self._sinks]
-            connection.execute(tables.outbox.insert(), rows)
-        return True
-
-    def _insert(self, table: sa.Table) -> Any:
-        """Return the dialect's INSERT, the one that knows ON CONFLICT."""
-        return sqlite.insert(table) if self._is_sqlite else postgresql.insert(table)
-
-    def _insert_new(self, connection: Connection, table: sa.Table, **values: object) -> None:
-        connection.execute(self._insert(table).values(**values).on_conflict_do_nothing())
-
-    def _upsert(self, connection: Connection, table: sa.Table, **values: object) -> None:
-        keys = [column.name for column in table.primary_key]
-        changes = {name: value for name, value in values.items() if name not in keys}
-        insert = self._insert(table).values(**values)
-        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes))
-
-    # The outbox.
-
-    def _lock_calls(self, connection: Connection, sink: str, *, limit: int) -> list[str]:
-        """Lock the first pending row of each call that no other process holds; return the calls."""
-        outbox = tables.outbox
-        earlier = outbox.alias("earlier")
-        is_later = sa.exists().where(
-            earlier.c.sink == outbox.c.sink,
-            earlier.c.key == outbox.c.key,
-            earlier.c.state == PENDING,
-            earlier.c.seq < outbox.c.seq,
-        )
-        query = (
-            sa.select(outbox.c.key)
-            .where(outbox.c.sink == sink, outbox.c.state == PENDING, ~is_later)
-            .order_by(outbox.c.seq)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=outbox)
-        )
-        return list(connection.execute(query).scalars())
-
-    def _pending(
-        self, connection: Connection, sink: str, *, limit: int, keys: Sequence[str] | None
-    ) -> tuple[OutboxRow, ...]:
-        outbox, events = tables.outbox, tables.events
-        query = (
-            sa.select(events)
-            .join(outbox, outbox.c.seq == events.c.seq)
-            .where(outbox.c.sink == sink, outbox.c.state == PENDING)
-            .order_by(outbox.c.seq)
-            .limit(limit)
-        )
-        if keys is not None:
-            query = query.where(outbox.c.key.in_(keys))
-        return tuple(_outbox_row(row) for row in connection.execute(query).mappings())
-
-    def _settle(self, connection: Connection, sink: str, claim: Claim) -> None:
-        """Write what became of the claimed rows: sent, or refused and a dead letter."""
-        outbox = tables.outbox
-        now = _text_of(self._clock())
-        states = [
-            {"at_seq": row.seq, "new_state": SENT if delivery.delivered else REFUSED}
-            for row, delivery in claim.settled
-            if delivery.delivered or delivery.refused is not None
-        ]
-        if states:
-            update = (
-                outbox.update()
-                .where(outbox.c.sink == sink, outbox.c.seq == sa.bindparam("at_seq"))
-                .values(state=sa.bindparam("new_state"), settled_at=now)
-            )
-            connection.execute(update, states)
-        dead = [
-            {
-                "origin": sink,
-                "event_id": row.event_id,
-                "topic": row.topic,
-                "reason": delivery.refused,
-                "body": row.body,
-                "dead_at": now,
-            }
-            for row, delivery in claim.settled
-            if delivery.refused is not None
-        ]
-        if dead:
-            connection.execute(tables.dead_letters.insert(), dead)
-
-    # Transactions and versions.
-
-    @contextmanager
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
         """Run a transaction that writes; commits at the end of the block, rolls back on any error."""
-        lock = self._write_lock if self._is_sqlite else threading.Lock()
-        with lock, self._sentences(), self._engine.connect() as connection:
-            if self._is_sqlite:
-                connection = connection.execution_options(immediate=True)
-            with connection.begin():
-                yield connection
+        with (
+            self._write_lock,
+            self._sentences(),
+            self._engine.connect() as connection,
+            connection.execution_options(voicepipe_writes=True).begin(),
+        ):
+            yield connection
 
-    @contextmanager
+    @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
         with self._sentences(), self._engine.connect() as connection, connection.begin():
             yield connection
 
-    @contextmanager
+    @contextlib.contextmanager
     def _sentences(self) -> Iterator[None]:
         """Turn the database's errors into sentences."""
         try:
@@ -406,100 +264,41 @@ class Store:
         except sa.exc.SQLAlchemyError as error:
             raise StoreError(_sentence_of(error, self._place)) from error
 
-    def _migrate(self) -> None:
-        """Create the tables, or bring older ones up to `SCHEMA_VERSION`."""
-        with self._writing() as connection:
-            known = set(sa.inspect(connection).get_table_names())
-            if tables.schema_version.name not in known:
-                if self._is_sqlite and known:
-                    raise StoreError(
-                        f"{self._place} is a database of another program; give voicepipe a file of its own."
-                    )
-                tables.metadata.create_all(connection)
-                connection.execute(tables.schema_version.insert().values(version=SCHEMA_VERSION))
-                return
-            version = connection.execute(sa.select(sa.func.max(tables.schema_version.c.version))).scalar() or 0
-            if version > SCHEMA_VERSION:
-                raise StoreError(
-                    f"The store {self._place} was written by a newer voicepipe (its tables have version {version}, "
-                    f"this program knows {SCHEMA_VERSION}); update voicepipe or choose another store."
+
+def _record_event(connection: Connection, event: CallEvent) -> None:
+    """Write one call event to the table of its kind."""
+    match event:
+        case CallStarted(call=call):
+            started: dict[str, object] = {
+                "call_id": call.call_id,
+                "started_at": text_of(call.started_at),
+                "gateway": call.gateway,
+                "roles": call.roles.value,
+                "queue": call.queue,
+                "agent_id": call.agent_id,
+                "consent": call.consent,
+                "language": call.language,
+            }
+            connection.execute(outbox.insert(connection, tables.calls).values(**started).on_conflict_do_nothing())
+        case ScoredUtterance():
+            utterance = outbox.insert(connection, tables.utterances).values(**_utterance_values(event))
+            connection.execute(utterance.on_conflict_do_nothing())
+        case Episode():
+            values = _episode_values(event)
+            episode = outbox.insert(connection, tables.episodes).values(**values)
+            keys = [column.name for column in tables.episodes.primary_key]
+            connection.execute(episode.on_conflict_do_update(index_elements=keys, set_=values))
+        case CallSummary(call=call):
+            _record_event(connection, CallStarted(call=call))
+            summary = tables.calls.update().where(tables.calls.c.call_id == call.call_id)
+            connection.execute(
+                summary.values(
+                    duration_s=event.duration_s,
+                    language=event.language,
+                    coverage=event.coverage.ratio,
+                    reason=event.reason,
                 )
-
-
-def _url_of(url: str | Path) -> URL:
-    """Return the database URL of a path or URL; PostgreSQL gets the psycopg 3 driver."""
-    if isinstance(url, Path) or "://" not in url:
-        return URL.create("sqlite", database=str(url))
-    try:
-        target = make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise StoreError(
-            f"The store's address cannot be read: {type(error).__name__}; see configs/README.md."
-        ) from error
-    if target.drivername in {"postgres", "postgresql"}:
-        return target.set(drivername="postgresql+psycopg")
-    if target.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise StoreError(f"The store cannot be a {target.get_backend_name()} database; use SQLite or PostgreSQL.")
-    return target
-
-
-def _engine_of(target: URL, place: str) -> Engine:
-    if target.get_backend_name() == "postgresql":
-        try:
-            return sa.create_engine(target, pool_pre_ping=True)
-        except ModuleNotFoundError as error:
-            raise StoreError(
-                "PostgreSQL needs its driver; install it with: pip install 'voicepipe[postgres]'."
-            ) from error
-    try:
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"The folder of the store {place} cannot be made: {error.strerror}.") from error
-    engine = sa.create_engine(target, connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Begin as a writer where the block writes: a reader that turns writer could fail instead of waiting."""
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def _sentence_of(error: sa.exc.SQLAlchemyError, place: str) -> str:
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    if "not a database" in cause:
-        return f"{place} is not a voicepipe store; give another file, or move it away and start again."
-    if "full" in cause:
-        return f"The disk of the store {place} is full; make room, nothing was written."
-    if "unable to open" in cause or "readonly" in cause:
-        return f"The store {place} cannot be written; check that its folder exists and who owns it."
-    if "locked" in cause:
-        return f"The store {place} is locked by another program for more than {_BUSY_TIMEOUT_S:.0f} s; close that one."
-    return f"The store {place} failed: {cause}."
-
-
-def _text_of(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _outbox_row(row: Any) -> OutboxRow:
-    return OutboxRow(
-        seq=row["seq"],
-        event_id=row["event_id"],
-        topic=row["topic"],
-        key=row["key"],
-        headers=tuple((name, base64.b64decode(value)) for name, value in json.loads(row["headers"])),
-        body=bytes(row["body"]),
-        recorded_at=datetime.fromisoformat(row["recorded_at"]),
-    )
+            )
 
 
 def _utterance_values(utterance: ScoredUtterance) -> dict[str, object]:
@@ -530,3 +329,82 @@ def _episode_values(episode: Episode) -> dict[str, object]:
         "mean": episode.mean,
         "reasons": json.dumps([reason.value for reason in episode.reasons]),
     }
+
+
+def _record_feedback(connection: Connection, feedback: Feedback) -> str | None:
+    """Keep one feedback; returns why not where the event it answers is not known."""
+    events = tables.events
+    key = connection.execute(sa.select(events.c.key).where(events.c.event_id == str(feedback.event_id))).scalar()
+    if key is None:
+        return "it answers an event that this store does not know"
+    if key != feedback.call_id:
+        return "its call is not the call of the event it answers"
+    values = feedback.model_dump(mode="python") | {
+        "feedback_id": str(feedback.feedback_id),
+        "event_id": str(feedback.event_id),
+        "given_at": text_of(feedback.given_at),
+    }
+    connection.execute(outbox.insert(connection, tables.feedback).values(**values).on_conflict_do_nothing())
+    return None
+
+
+def _url_of(url: str | Path) -> URL:
+    """Return the database URL of a path or URL; PostgreSQL gets the psycopg 3 driver."""
+    if isinstance(url, Path) or "://" not in url:
+        return URL.create("sqlite", database=str(url))
+    try:
+        target = make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise StoreError(
+            "The store's address cannot be read; write a path, sqlite:///path or postgresql://user:password@host/database."
+        ) from error
+    if target.drivername in {"postgres", "postgresql"}:
+        return target.set(drivername="postgresql+psycopg")
+    if target.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise StoreError(f"The store cannot be a {target.get_backend_name()} database; use SQLite or PostgreSQL.")
+    return target
+
+
+def _engine_of(target: URL, place: str) -> Engine:
+    if target.get_backend_name() == "postgresql":
+        try:
+            return sa.create_engine(target, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                "PostgreSQL needs its driver; install it with: pip install 'voicepipe[postgres]'."
+            ) from error
+    try:
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"The folder of the store {place} cannot be made: {error.strerror}.") from error
+    engine = sa.create_engine(target, connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False})
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin as a writer where the block writes: a reader that turns writer fails where a writer would wait."""
+    writes = connection.get_execution_options().get("voicepipe_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _sentence_of(error: sa.exc.SQLAlchemyError, place: str) -> str:
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    if "not a database" in cause:
+        return f"{place} is not a voicepipe store; give another file, or move it away and start again."
+    if "is full" in cause or "No space left" in cause:
+        return f"The disk of the store {place} is full; make room, nothing was written."
+    if "unable to open" in cause or "readonly" in cause:
+        return f"The store {place} cannot be written; check that its folder exists and who owns it."
+    if "locked" in cause:
+        return f"The store {place} is locked by another program for more than {_BUSY_TIMEOUT_S:.0f} s; close that one."
+    if "connection" in cause and place.startswith("postgresql"):
+        return f"The store {place} cannot be reached ({cause}); check the address and that PostgreSQL runs."
+    return f"The store {place} failed: {cause}."

@@ -3,9 +3,11 @@
 Times are text, RFC 3339 in UTC with microseconds, so that they sort and read alike in both.
 """
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the tables; an older store is migrated when it is opened, a newer one is refused."""
 
 PENDING, SENT, REFUSED = "pending", "sent", "refused"
@@ -106,5 +108,25 @@ dead_letters = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("dead_at", sa.Text, nullable=False, index=True),
+    sa.Column("place", sa.Text),
     sqlite_autoincrement=True,
 )
+sa.Index("dead_letters_place", dead_letters.c.origin, dead_letters.c.place, unique=True)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("feedback_id", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text, nullable=False, index=True),
+    sa.Column("call_id", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text),
+    sa.Column("outcome", sa.Text),
+    sa.Column("given_by", sa.Text),
+    sa.Column("given_at", sa.Text, nullable=False, index=True),
+    sa.Column("note", sa.Text),
+)
+
+
+def text_of(time: datetime) -> str:
+    """Return a time as the tables keep it."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")

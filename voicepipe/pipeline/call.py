@@ -5,8 +5,9 @@ utterances; each utterance, once recognised, gives call events. `analyze_call` d
 serves many calls drives the same object.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -39,6 +40,9 @@ from voicepipe.types import (
     Transcript,
     Utterance,
 )
+
+MIN_FRAMES = 4
+"""Fewest frames of voice activity (32 ms each) worth a run: one by one they cost three times as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,16 +184,16 @@ class CallAnalysis:
             track.hold(track.stream.finish())
             self._end_samples = max(self._end_samples, track.clock)
         frame = self._models.detector.frame_samples
-        utterances = self._advance(-(-self._end_samples // frame) * frame)
+        utterances = self._advance(-(-self._end_samples // frame) * frame, least_frames=1)
         last = [utterance for track in self._tracks.values() for utterance in track.segmenter.finish()]
         return utterances + sorted(last, key=self._decision_order)
 
-    def _advance(self, clock: int) -> list[Utterance]:
-        """Run voice activity and the segmenters up to `clock`, all tracks in step."""
+    def _advance(self, clock: int, *, least_frames: int = MIN_FRAMES) -> list[Utterance]:
+        """Run voice activity and the segmenters up to `clock`, all tracks in step, if it is worth a run."""
         detector, tracks = self._models.detector, list(self._tracks.values())
         heard = tracks[0].heard_samples if tracks else 0
         n_frames = (clock - heard) // detector.frame_samples
-        if n_frames <= 0:
+        if n_frames < least_frames:
             return []
         blocks = [track.take(n_frames * detector.frame_samples) for track in tracks]
         frames = [block.reshape(n_frames, detector.frame_samples) for block in blocks]
@@ -207,6 +211,10 @@ class CallAnalysis:
     def wants_text(self, utterance: Utterance) -> bool:
         """Whether the configuration asks for a transcript of this utterance."""
         return utterance.channel is not Channel.AGENT or self._config.transcribe_agent
+
+    def likely_language(self, utterance: Utterance, language_probs: Mapping[str, float]) -> str | None:
+        """Return the language that the call most probably is in, this utterance heard too."""
+        return self._language.hear(language_probs, speech_s=utterance.speech_s).best
 
     def understand(self, utterance: Utterance, recognition: Recognition | None) -> list[CallEvent]:
         """Score one recognised utterance; return it and the episodes that it opened or closed.
@@ -318,7 +326,10 @@ def analyze_call(events: Iterable[MediaEvent], *, models: Models, config: Analys
     def understood(utterances: list[Utterance], call: CallAnalysis) -> Iterator[CallEvent]:
         for utterance in utterances:
             recognition = models.transcriber.recognize(
-                utterance, language=call.language, transcribe=call.wants_text(utterance)
+                utterance,
+                language=call.language,
+                choose_language=partial(call.likely_language, utterance),
+                transcribe=call.wants_text(utterance),
             )
             yield from call.understand(utterance, recognition)
 

@@ -20,7 +20,7 @@ class GuardConfig:
     no_speech_slope, no_speech_floor : float
         Nobody spoke if Whisper's no-speech probability is above ``slope * (speech_prob - floor)``, where `speech_prob`
         is the mean voice-activity probability: the surer the voice detector, the surer Whisper must be to overrule it.
-        At a voice activity of 0.6 it takes 0.6, at 0.4 it takes 0.3, from 0.87 on Whisper cannot overrule it.
+        At a voice activity of 0.4 it takes 0.4, at 0.6 it takes 0.8, from 0.7 on Whisper cannot overrule it.
     min_avg_logprob : float
         Mean log-probability per token, in nats, below which the text is a guess.
     max_compression_ratio : float
@@ -33,10 +33,10 @@ class GuardConfig:
     References
     ----------
     The limit of compression (2.4) is that of Whisper's long-form decoding: Radford et al., arXiv 2212.04356, section
-    4.5. Its limit of the no-speech probability (0.6) is the line's value in the middle.
+    4.5.
     """
 
-    no_speech_slope: float = 1.5
+    no_speech_slope: float = 2.0
     no_speech_floor: float = 0.2
     min_avg_logprob: float = -1.2
     max_compression_ratio: float = 2.4

@@ -37,10 +37,10 @@ _FRAME_S: Final = FRAME_SAMPLES / SAMPLE_RATE_HZ
 class LevelConfig:
     """Slow gain in front of the detector, for quiet callers.
 
-    The detector hears speech best between about -40 and -20 dBFS; it loses some of what is quieter, and most of what a
-    gain pushes beyond full scale. So the gain is modest: it follows the loudest frame of the recent past, drops at once
-    when a louder frame comes and rises by `release_db_per_s` otherwise. Only the detector hears it; utterances keep
-    their level.
+    The detector misses some of what is quieter than about -45 dBFS, and much of what a gain pushes far beyond full
+    scale. So the gain is modest: it follows the loudest frame of the recent past, drops at once when a louder frame
+    comes and rises by `release_db_per_s` otherwise. Only the detector hears it; utterances keep their level. What it
+    does is small, either way: ``scripts/evaluate_vad.py`` with and without ``--no-gain`` shows it.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ class SileroDetector:
         Parameters
         ----------
         frames : sequence of ndarray, each of shape (n_i, 512), float32
-            Consecutive frames of track i; n_i may be 0. Three or more at a time cost half of what single ones do.
+            Consecutive frames of track i; n_i may be 0. Eight at a time cost about half of what single ones do.
         states : sequence of SileroState
             State of each track before its first frame. Not modified.
 

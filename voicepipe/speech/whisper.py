@@ -6,6 +6,7 @@ timestamps: they tell it where the speech ends.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ class WhisperTranscriber:
                 cpu_threads=self.config.cpu_threads,
                 num_workers=self.config.num_workers,
             )
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # the tokenizers library raises bare Exceptions
             raise ModelError(
                 f"The Whisper model in {model_dir} cannot be loaded ({error}): run `voicepipe models verify`."
             ) from error
@@ -123,17 +124,25 @@ class WhisperTranscriber:
         self._tokenizers: dict[str, Any] = {
             language: Tokenizer(whisper.hf_tokenizer, multilingual, task="transcribe", language=language)
             for language in whisper.supported_languages
+            if not multilingual or whisper.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
         }
         tokenizer = next(iter(self._tokenizers.values()))
         self._suppressed: list[int] = list(get_suppressed_tokens(tokenizer, [-1]))
-        self._storage = whisper.encode  # takes (n_mels, n_frames) or (1, n_mels, n_frames), float32
+        self._encode: Any = whisper.encode
 
     @property
     def languages(self) -> frozenset[str]:
         """ISO 639-1 codes (a few longer: ``yue``, ``haw``) that the model can be told to expect."""
         return frozenset(self._tokenizers)
 
-    def recognize(self, utterance: Utterance, *, language: str | None, transcribe: bool = True) -> Recognition:
+    def recognize(
+        self,
+        utterance: Utterance,
+        *,
+        language: str | None,
+        choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
+        transcribe: bool = True,
+    ) -> Recognition:
         """Recognise one utterance.
 
         Parameters
@@ -142,7 +151,10 @@ class WhisperTranscriber:
             At most 29.5 s long; up to 9.5 s the short context is used, beyond that a context as long as needed.
         language : str or None
             ISO 639-1 code. None, or a code that is not in `languages`, lets the model detect the language:
-            `Recognition.language_probs` then holds the probability of each language, and the likeliest is decoded.
+            `Recognition.language_probs` then holds the probability of each language.
+        choose_language : callable, optional
+            Takes the detected probabilities and returns the language to decode in; without it, or when it returns
+            none of `languages`, the likeliest is decoded.
         transcribe : bool
             False gives the embedding (and, without `language`, the language) alone.
 
@@ -158,12 +170,14 @@ class WhisperTranscriber:
             If the utterance has no samples or is longer than 29.5 s.
         """
         features, n_frames = self._features(utterance.samples)
-        encoded = self._storage(features)
+        encoded = self._encode(features)
         embedding = _pool(encoded, n_frames=n_frames)
         language_probs = None
         if language not in self._tokenizers:
             language_probs = self._language_probs(encoded)
-            language = max(language_probs, key=language_probs.__getitem__)
+            language = choose_language(language_probs) if choose_language else None
+            if language not in self._tokenizers:
+                language = max(language_probs, key=language_probs.__getitem__)
         transcript = self._transcript(utterance, encoded, language) if transcribe else None
         return Recognition(transcript=transcript, embedding=embedding, language_probs=language_probs)
 

@@ -24,13 +24,15 @@ import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import chi2
 
-from voicepipe.stress.evidence import BUDGETS, STAKES, Z_LIMIT, log_bound, log_slack
+from voicepipe.stress.evidence import BUDGETS, log_bound, log_slack
 from voicepipe.types import DoubleArray, ModelError, StressScore
 
 FORMAT = 2
 """Version of the arrays."""
 MIN_UTTERANCES = 30
 MIN_CALLERS = 2
+Z_LIMIT = 3.5
+"""Normal scores are cut off here, so that they are finite; the reference can hardly tell more."""
 SPREAD_CONFIDENCE = 0.75
 """One-sided confidence of the spread between callers, which rests on few of them."""
 
@@ -66,7 +68,7 @@ class CalmScores:
     between_sd : float
         Standard deviation over callers of their mean normal score, at `SPREAD_CONFIDENCE`.
     within_sd : float
-        Square root of the variance proxy of a caller's normal scores around that mean.
+        Standard deviation of a caller's normal scores around that mean, callers weighing the same.
     """
 
     scores: DoubleArray
@@ -127,23 +129,20 @@ def _spread(z: DoubleArray, caller: npt.NDArray[np.intp]) -> tuple[float, float]
     """Return the spread of normal scores between callers and within a caller.
 
     Between: the moment estimate of one-way random effects (Searle, Casella and McCulloch, "Variance Components", Wiley
-    1992, 3.6), its upper chi-squared limit. Within: the smallest variance proxy that satisfies the sub-Gaussian bound
-    for every stake, callers weighing the same.
+    1992, 3.6), its upper chi-squared limit. Within: the mean of the callers' own variances.
     """
     counts = np.bincount(caller)
     n_callers = len(counts)
     means = np.bincount(caller, weights=z) / counts
     repeated = counts[caller] > 1
     count = counts[caller][repeated]
-    residual = (z - means[caller])[repeated] * np.sqrt(count / (count - 1.0))
-    if residual.size == 0:
+    if count.size == 0:
         raise ModelError("Every caller of the calm reference has one utterance only; give several of each.")
-    share = (1.0 / count) / np.sum(1.0 / count)
-    noise = float(np.sum(share * residual**2))
-    between = max(0.0, float(np.var(means, ddof=1)) - noise * float(np.mean(1.0 / counts)))
+    variance = (z - means[caller])[repeated] ** 2 * count / (count - 1.0)
+    within = float(np.average(variance, weights=1.0 / count))
+    between = max(0.0, float(np.var(means, ddof=1)) - within * float(np.mean(1.0 / counts)))
     between *= (n_callers - 1) / float(chi2.ppf(1.0 - SPREAD_CONFIDENCE, n_callers - 1))
-    moments = np.log(np.exp(STAKES[:, None] * residual) @ share)
-    return float(np.sqrt(between)), float(np.sqrt(max(noise, float(np.max(2.0 * moments / STAKES**2)), 1e-4)))
+    return float(np.sqrt(between)), float(np.sqrt(max(within, 1e-4)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

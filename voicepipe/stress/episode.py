@@ -1,18 +1,19 @@
 """When stress persists: episodes of one call's caller, under an operator's false-alarm budget.
 
 Each score becomes a normal score against calm speech of its kind (`voicepipe.stress.calm`), and evidence against the
-caller being calm accumulates over the call (`voicepipe.stress.evidence`, where the derivation is). An episode opens when
+caller being calm accumulates over the call (`voicepipe.stress.evidence`, which has the derivation and says what is
+guaranteed). An episode opens when
 
 * the evidence reaches the level of the budget, and
 * the run of stressed speech that it rests on has `min_utterances` outbursts and `min_stressed_speech_s` seconds.
 
-The second only ever removes alarms. Utterances that begin within `outburst_s` of one another are one outburst: they share
-a total weight of 1, so by Hölder's inequality their product is an e-value however strongly they depend, and they
-count once. So one outburst, however extreme and however it was cut, never opens an episode.
+The second only ever removes alarms. Utterances that begin within `outburst_s` of the first of them are one outburst:
+they share a total weight of 1, so by Hölder's inequality their product is an e-value however strongly they depend, and
+they count once. So one outburst, however extreme and however it was cut, never opens an episode.
 
-Where a run begins and an episode ends is told by Page's CUSUM (Biometrika 41, 1954) of the evidence at stake `ONSET_STAKE`.
-Everything is nondecreasing in every score: more stress never delays an alarm. Nothing here depends on when or in what
-portions the utterances were delivered.
+Where a run begins and an episode ends is told by Page's CUSUM (Biometrika 41, 1954) of the evidence against an ordinary
+caller. Everything is nondecreasing in every score: more stress never delays an alarm. Nothing here depends on when or
+in what portions the utterances were delivered.
 """
 
 from collections.abc import Mapping
@@ -36,8 +37,8 @@ from voicepipe.types import (
     StressScore,
 )
 
-ONSET_STAKE = 1.0
-"""The stake by which the onset and the end of an episode are located."""
+ORDINARY = (0, 1)
+"""Offset and stake by which the onset and the end of an episode are located: an ordinary caller, plain stress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +69,12 @@ class EpisodeConfig:
     """
 
     false_alarms_per_100_call_hours: float = 1.0
-    min_stressed_speech_s: float = 8.0
+    min_stressed_speech_s: float = 5.0
     min_utterances: int = 3
-    stressed_p_value: float = 0.15
+    stressed_p_value: float = 0.1
     full_weight_speech_s: float = 1.0
     outburst_s: float = 5.0
-    close_evidence: float = 2.0
+    close_evidence: float = 3.0
     cool_down_s: float = 60.0
     growing_per_100_call_hours: float = 100.0
 
@@ -180,7 +181,7 @@ class EpisodeDetector:
         self._heard_s = max(self._heard_s, utterance.end_s)
         bets = log_bets(z, weight=weight, between_sd=calm.between_sd, within_sd=calm.within_sd)
         self._log_mass = accumulate(self._log_mass, call_hours=call_hours, bets=bets)
-        self._follow(utterance, score, weight * ONSET_STAKE * (z - 0.5 * ONSET_STAKE * calm.within_sd**2), z)
+        self._follow(utterance, score, float(bets[ORDINARY]), z)
         if self._open:
             return self._close(utterance.decided_s) if self._onset <= 0.0 else ()
         return self._try_open(utterance.decided_s)

@@ -1,48 +1,52 @@
 r"""How evidence of stress adds up over a call: an e-detector over unknown callers.
 
 The input is one normal score :math:`z_t` per utterance (`voicepipe.stress.calm`): about standard normal over all calm
-speech, large where the utterance is unlike calm speech.
+speech, large where an utterance is unlike calm speech. What is bet on is its bounded form
+:math:`g_t = \Phi((z_t - h) / s)` in 0..1 (`strangeness`), so one utterance, however extreme, counts only so much.
 
-**Callers differ.** A calm caller's :math:`z_t` scatters around the caller's own offset :math:`b`, sub-Gaussian given the
-past with variance proxy :math:`\sigma^2` (`within_sd`); :math:`b` has standard deviation :math:`\tau` over callers
-(`between_sd`). An offset does not average out within a call, so taking utterances for independent draws from pooled calm
-speech overstates the evidence without limit. Therefore evidence is kept once per offset :math:`b_j` of a grid. The bet
+**Callers differ.** A calm caller's :math:`z_t` scatters with :math:`\sigma` (`within_sd`) around the caller's own offset
+:math:`b`, which has standard deviation :math:`\tau` over callers (`between_sd`). An offset does not average out within
+a call, so taking utterances for independent draws from pooled calm speech overstates the evidence without limit.
+Therefore evidence is kept once per offset :math:`b_j` of a grid. With
+:math:`\mu_j = \Phi((b_j - h) / \sqrt{s^2 + \sigma^2})`, the mean of :math:`g` at that offset, the bet
 
-.. math:: e_t^{(j,\lambda)} = \exp\{w_t [\lambda (z_t - b_j) - \lambda^2 \sigma^2 / 2]\}
+.. math:: e_t^{(j,m)} = [1 + \kappa_{jm} (g_t - \mu_j)]^{w_t}, \qquad
+          \kappa_{jm} = \frac{(m - \mu_j)_+}{\mu_j (1 - \mu_j)}
 
-has :math:`E[e_t \mid \text{past}] \le 1` for every calm caller with :math:`b \le b_j`, an e-value [1]_; a weight
-:math:`0 \le w_t \le 1` that is known without the score keeps it one, by Jensen's inequality.
+has :math:`E[e_t \mid \text{past}] \le 1` for every calm caller with :math:`E[g_t \mid \text{past}] \le \mu_j`: an
+e-value [1]_ that assumes nothing but this mean [2]_. The stake is the best one against stressed speech whose mean is
+:math:`m`. A weight :math:`0 \le w_t \le 1` that is known without the score keeps it an e-value (Jensen).
 
-**Accumulation.** For each offset and stake a Shiryaev-Roberts e-detector [2]_ is run with *time* as the mass that enters:
+**Accumulation.** For each offset and stake a Shiryaev-Roberts e-detector [3]_ is run with *time* as the mass that enters:
 
 .. math:: M_t = (M_{t-1} + \Delta_t)\, e_t, \qquad \Delta_t = \text{hours of the call since the utterance before}.
 
-For a calm caller with :math:`b \le b_j`, :math:`M_t - \sum_{s \le t} \Delta_s` is a supermartingale, and with a reset at
-each crossing of a level :math:`A` so is :math:`A N_t + M_t - \sum \Delta_s`, :math:`N_t` counting the crossings. Hence
-:math:`E[N] \le T / A` in a call of :math:`T` hours, whatever the number of utterances. Evidence has the unit call-hours:
-a calm caller shows it at most once in so many.
+For a calm caller with :math:`b \le b_j`, :math:`M_t - \sum_{s \le t} \Delta_s` is a supermartingale, and with a reset
+at each crossing of a level :math:`A` so is :math:`A N_t + M_t - \sum \Delta_s`, :math:`N_t` counting the crossings.
+Hence :math:`E[N] \le T / A` in a call of :math:`T` hours, whatever the number of utterances in it.
 
-**The caller is not known**, so an alarm needs the evidence against *every* offset, at a price that follows how rare it is:
+**The caller is not known**, so an alarm needs the evidence against *every* offset, at a price that follows how rare
+the offset is:
 
 .. math:: \min_j M_t^{(j)} / a_j \ge A, \qquad a_j = J \pi_j, \qquad \pi_j = P(b_{j-1} < b \le b_j).
 
 A caller in cell :math:`j` alarms at most :math:`1 / (A a_j)` times an hour, and over callers
-:math:`\sum_j \pi_j / (A a_j) = 1 / A`. So the **bound**, level :math:`A = 100 / B` for a budget of :math:`B` false alarms
-per 100 call-hours, holds marginally over callers. One particular caller whose calm voice lies far out in the population
-is not protected by it; such callers are only rare.
+:math:`\sum_j \pi_j / (A a_j) = 1 / A`. So the **bound**, level :math:`A = 100 / B` for a budget of :math:`B` false
+alarms per 100 call-hours, holds marginally over callers. One particular caller whose calm voice lies far out in the
+population is not protected by it; such callers are only rare.
 
-**From bound to level.** Such bounds are loose (here by a factor of 50 and more), and what is given away is delay.
-`log_slack` measures by how much, on simulated calls of calm callers of the same law, but with offsets of heavier tails
-(Student's t, `OFFSET_DF` degrees of freedom). The level used is the bound's, lowered by that slack: it is calibrated, not
-proved. Both hold as far as new callers follow the measured :math:`\tau` and :math:`\sigma`, and only simulated or real calls
-of unseen callers can show that.
+**From bound to level.** Such bounds are loose, and what they give away is delay. `log_slack` measures by how much, on
+simulated calls of calm callers of the same law but with offsets of heavier tails (Student's t, `OFFSET_DF` degrees of
+freedom). The level used is the bound's, lowered by that slack: it is calibrated, not proved. Both hold as far as new
+callers follow the measured :math:`\tau` and :math:`\sigma`; only calls of unseen callers can show that they do.
 
 Evidence is nondecreasing in every score, so more stress never delays an alarm.
 
 References
 ----------
 .. [1] Vovk and Wang, "E-values: calibration, combination and applications", Annals of Statistics 49 (2021).
-.. [2] Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
+.. [2] Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B 86 (2024).
+.. [3] Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
    arXiv 2203.03532.
 """
 
@@ -54,12 +58,13 @@ from scipy.special import logsumexp, ndtr
 
 from voicepipe.types import DoubleArray
 
-Z_LIMIT = 3.0
-"""Normal scores are cut off here (p = 0.0013): about what a reference of a thousand utterances can tell, and a bound on
-what one utterance, however extreme, contributes."""
+HALF_STRANGE_Z = 1.6
+"""Normal score h at which an utterance counts as half strange: one in eighteen calm utterances scores higher."""
+STRANGE_WIDTH_Z = 0.5
+"""Width s of the step, in normal scores."""
 
-STAKES = np.array([0.5, 1.0, 1.5])
-"""The stakes lambda; weak ones win on faint long stress, strong ones on plain stress."""
+STAKES = np.array([0.5, 0.65, 0.8])
+"""Means m of the strangeness of stressed speech that the bets are made for: faint, plain and strong stress."""
 
 OFFSETS = np.arange(0.0, 5.01, 0.5)
 """Caller offsets b_j, in units of `between_sd`. The part of a normal population beyond the last is 3e-7."""
@@ -80,6 +85,11 @@ LOG_PRICES: DoubleArray = np.log(len(OFFSETS) * np.diff(ndtr(np.concatenate(([-n
 """Logarithm of the prices a_j of a normal population; the last cell takes the rest of the tail."""
 
 
+def strangeness(z: npt.ArrayLike) -> DoubleArray:
+    """Return the bounded form of normal scores, 0..1, shape as given."""
+    return np.asarray(ndtr((np.asarray(z, dtype=np.float64) - HALF_STRANGE_Z) / STRANGE_WIDTH_Z), dtype=np.float64)
+
+
 def log_bets(
     z: npt.ArrayLike, *, weight: npt.ArrayLike, between_sd: npt.ArrayLike, within_sd: npt.ArrayLike
 ) -> DoubleArray:
@@ -94,9 +104,12 @@ def log_bets(
     -------
     ndarray, shape (..., len(OFFSETS), len(STAKES)), float64
     """
-    excess = np.asarray(z)[..., None] - OFFSETS * np.asarray(between_sd)[..., None]
-    bets = STAKES * excess[..., None] - 0.5 * STAKES**2 * (np.asarray(within_sd) ** 2)[..., None, None]
-    return np.asarray(np.asarray(weight)[..., None, None] * bets, dtype=np.float64)
+    offset_z = OFFSETS * np.asarray(between_sd, dtype=np.float64)[..., None]
+    width = np.hypot(STRANGE_WIDTH_Z, np.asarray(within_sd, dtype=np.float64))[..., None]
+    mean = ndtr((offset_z - HALF_STRANGE_Z) / width)[..., None]
+    stake = np.maximum(STAKES - mean, 0.0) / (mean * (1.0 - mean))
+    gain = np.log1p(stake * (strangeness(z)[..., None, None] - mean))
+    return np.asarray(np.asarray(weight, dtype=np.float64)[..., None, None] * gain, dtype=np.float64)
 
 
 def accumulate(log_mass: DoubleArray, *, call_hours: npt.ArrayLike, bets: DoubleArray) -> DoubleArray:
@@ -153,7 +166,7 @@ def simulated_calm_peaks(
     log_mass = np.full((calls, len(OFFSETS), len(STAKES)), -np.inf)
     peak = np.full(calls, -np.inf)
     for between_sd, within_sd in spreads:
-        z = np.clip(offset * between_sd + within_sd * rng.standard_normal(calls), -Z_LIMIT, Z_LIMIT)
+        z = offset * between_sd + within_sd * rng.standard_normal(calls)
         bets = log_bets(z, weight=1.0, between_sd=between_sd, within_sd=within_sd)
         log_mass = accumulate(log_mass, call_hours=1.0 / UTTERANCES_PER_CALL_HOUR, bets=bets)
         peak = np.maximum(peak, log_evidence(log_mass))

@@ -1,9 +1,9 @@
 """What is measured of an utterance: the catalogue of prosodic features, each with its unit, formula and source.
 
-All but ``level_dbfs`` are invariant to gain and to DC, and ``level_step_db`` is where both utterances came over the same line.
-*Voiced frames* are those with a pitch (`voicepipe.stress.pitch`), *speech frames* those within 25 dB of the loudest and
-clear of the noise floor; frames are 40 ms long and 10 ms apart. L is a frame's level in dB, st its pitch in semitones, 12 log2(F0 /
-55 Hz), and P its power spectrum. A slope over frames is that of least squares.
+All but ``level_dbfs`` are invariant to gain and to DC, and so is ``level_step_db`` where both utterances came over
+the same line. *Voiced frames* are those with a pitch (`voicepipe.stress.pitch`), *speech frames* those within 25 dB
+of the loudest and clear of the noise floor; frames are 40 ms long and 10 ms apart. L is a frame's level in dB, st its
+pitch in semitones, 12 log2(F0 / 55 Hz), and P its power spectrum. A slope over frames is that of least squares.
 
 References
 ----------
@@ -14,13 +14,15 @@ References
 .. [Praat] Praat manual, "Voice 2. Jitter" and "Voice 3. Shimmer".
 .. [Hillenbrand] Hillenbrand, Cleveland and Erickson, "Acoustic correlates of breathy vocal quality", J. Speech Hearing
    Res. 37 (1994), 769-778.
-.. [Hammarberg] Hammarberg et al., "Perceptual and acoustic correlates of abnormal voice qualities", Acta Otolaryngologica
-   90 (1980), 441-451.
+.. [Hammarberg] Hammarberg et al., "Perceptual and acoustic correlates of abnormal voice qualities", Acta
+   Otolaryngologica 90 (1980), 441-451.
 .. [DeJong] De Jong and Wempe, "Praat script to detect syllable nuclei and measure speech rate automatically", Behavior
    Research Methods 41 (2009), 385-390.
 .. [Greenberg] "Speaking in shorthand", Speech Communication 29 (1999), 159-176.
 .. [Davis] Davis and Mermelstein, "Comparison of parametric representations for monosyllabic word recognition", IEEE
    Trans. ASSP 28 (1980), 357-366.
+.. [Arnal] Arnal et al., "Human screams occupy a privileged niche in the communication soundscape", Current Biology 25
+   (2015), 2051-2056: roughness is modulation at 30 to 150 Hz; above 70 Hz lies the pitch of low voices.
 .. [Peeters] "A large set of audio features for sound description", IRCAM (2004).
 """
 
@@ -288,17 +290,34 @@ FEATURES: tuple[Feature, ...] = (
             f"mean of coefficient {i} of the DCT of 20 mel band levels in dB, 200 to 3500 Hz",
             "Davis",
         )
-        for i in range(1, 11)
+        for i in range(1, 9)
     ),
     *(
         _f(f"mfcc{i}_sd", "", f"variation of timbre {i}", "standard deviation of the same", "Davis")
-        for i in range(1, 11)
+        for i in range(1, 9)
+    ),
+    *(
+        _f(
+            f"mfcc{i}_change",
+            "",
+            f"movement of timbre {i}",
+            f"mean |change of coefficient {i} in 20 ms| within voiced stretches",
+            "Davis",
+        )
+        for i in range(1, 7)
+    ),
+    _f(
+        "roughness_db",
+        _DB,
+        "roughness of the voice",
+        "power of the envelope's modulation at 30 to 70 Hz over that at 1 to 30 Hz",
+        "Arnal",
     ),
     _f(
         "syllable_rate_hz",
         _SYLLABLES,
         "speech rate",
-        "peaks of L (smoothed over 110 ms, 2 dB prominent, near voiced frames) / length from first to last speech frame",
+        "peaks of L (smoothed, 2 dB prominent, near voiced frames) / length from first to last speech frame",
         "DeJong",
         *_FASTER,
     ),

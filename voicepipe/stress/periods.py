@@ -1,12 +1,12 @@
 """Glottal periods one by one: jitter and shimmer.
 
-A pulse is looked for once in each cycle of the pitch contour. The contour's phase alone would drift against the real pulses,
-so it is locked to them first: the half-wave rectified signal, demodulated by that phase and smoothed, says by how much
-the phase is off (a phase-locked loop in closed form). Each pulse is then the highest sample near its predicted place,
-refined by a parabola.
+A pulse is looked for once in each cycle of the pitch contour. The contour's phase alone would drift against the real
+pulses, so it is locked to them first: the half-wave rectified signal, demodulated by that phase and smoothed, says by
+how much the phase is off (a phase-locked loop in closed form). Each pulse is then the highest sample near its
+predicted place, refined by a parabola.
 
-Jitter and shimmer follow the Praat manual, "Voice 2. Jitter" and "Voice 3. Shimmer", limits included: neighbours whose periods
-differ by more than a factor of 1.3, or amplitudes by more than 1.6, are left out.
+Jitter and shimmer follow the Praat manual, "Voice 2. Jitter" and "Voice 3. Shimmer", limits included: neighbours
+whose periods differ by more than a factor of 1.3, or amplitudes by more than 1.6, are left out.
 """
 
 import numpy as np
@@ -76,7 +76,7 @@ def _within_factor(values: DoubleArray, factor: float) -> npt.NDArray[np.bool_]:
 def _known(f0_hz: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
     """Sample positions of the voiced frames' centres and their pitch."""
     voiced = np.flatnonzero(np.isfinite(f0_hz))
-    centre: DoubleArray = voiced * float(HOP_SAMPLES) + WINDOW_SAMPLES / 2
+    centre = voiced.astype(np.float64) * HOP_SAMPLES + WINDOW_SAMPLES / 2
     return centre, f0_hz[voiced]
 
 

@@ -1,11 +1,12 @@
 """Fundamental frequency of telephone speech: which frames are voiced, and at what pitch.
 
-The tracker works on harmonics, because a telephone line (300 to 3400 Hz) often removes the fundamental itself. It follows
-Boersma [1]_: the autocorrelation of a Hann-windowed frame, divided by that of the window, has a peak at the period;
-several peaks per frame compete, and the cheapest path through all frames wins (octave jumps and changes of voicing cost).
-Two things are different here. Peaks are ranked by the mean of that and of a *generalised* autocorrelation [2]_, in which
-the spectrum is compressed first, so that a strong formant does not pass for the pitch. And the path is found by a blocked
-scan in the (min, +) semiring [3]_, which gives the Viterbi path without a Python loop over frames.
+The tracker works on harmonics, because a telephone line (300 to 3400 Hz) often removes the fundamental itself. It
+follows Boersma [1]_: the autocorrelation of a Hann-windowed frame, divided by that of the window, has a peak at the
+period; several peaks per frame compete, and the cheapest path through all frames wins (octave jumps and changes of
+voicing cost). Two things are different here. Peaks are ranked by the mean of that and of a *generalised*
+autocorrelation [2]_, in which the spectrum is compressed first, so that a strong formant does not pass for the pitch.
+And the path is found by a blocked scan in the (min, +) semiring [3]_, which gives the Viterbi path without a Python
+loop over frames.
 
 References
 ----------

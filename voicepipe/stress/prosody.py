@@ -1,8 +1,8 @@
 """How it was said: some eighty measurements of one utterance, listed in `voicepipe.stress.features`.
 
-Everything is measured below 4 kHz, most of it within the telephone band, so that wide-band and telephone recordings of one voice
-give about the same numbers. A value is NaN where the utterance does not allow it to be measured: no voice, too few frames, no
-utterance before it. The pure core of the house: numpy and scipy, no loop over frames.
+Everything is measured below 4 kHz, most of it within the telephone band, so that wide-band and telephone recordings
+of one voice give about the same numbers. A value is NaN where the utterance does not allow it to be measured: no
+voice, too few frames, no utterance before it. The pure core of the house: numpy and scipy, no loop over frames.
 """
 
 from math import gcd
@@ -14,17 +14,18 @@ from voicepipe.stress.contours import BoolArray, mean_sd, measure_level, measure
 from voicepipe.stress.features import FEATURES, Feature
 from voicepipe.stress.periods import measure_periods
 from voicepipe.stress.pitch import FFT_SAMPLES, RATE_HZ, WINDOW, WINDOW_SAMPLES, power_spectra, track_pitch
-from voicepipe.stress.rhythm import measure_rhythm
+from voicepipe.stress.rhythm import measure_rhythm, measure_roughness
 from voicepipe.stress.timbre import measure_timbre
 from voicepipe.types import SAMPLE_RATE_HZ, DoubleArray, FloatArray, ProsodyFeatures
 
 __all__ = ["FEATURES", "PROSODY_VERSION", "Feature", "extract"]
 
-PROSODY_VERSION = "2"
+PROSODY_VERSION = "3"
 """Changes whenever a value changes; a model states the version it was trained on."""
 
 _SHORTEST_S = 0.1
 _SILENCE_RMS = 1e-6
+_HALVING = scipy.signal.firwin(41, 0.5, window=("kaiser", 5.0)).astype(np.float32)
 _HIGH_PASS = scipy.signal.butter(2, 60.0, "highpass", fs=RATE_HZ, output="sos")
 _LEVEL_SCALE = 2.0 / (FFT_SAMPLES * float(np.sum(WINDOW.astype(np.float64) ** 2)))
 """Turns the sum of a one-sided power spectrum into the frame's mean square (Parseval)."""
@@ -74,15 +75,16 @@ def extract(
 
 def _prepare(samples: FloatArray, sample_rate_hz: int) -> tuple[FloatArray, float] | None:
     """Return the utterance at `RATE_HZ` with a root mean square of 1, without DC and hum, and its own level in dBFS."""
-    if len(samples) < _SHORTEST_S * sample_rate_hz:
+    if len(samples) < _SHORTEST_S * sample_rate_hz or not np.isfinite(samples).all():
         return None
     centred = (samples - np.mean(samples, dtype=np.float64)).astype(np.float32)
     if sample_rate_hz != RATE_HZ:
         common = gcd(sample_rate_hz, RATE_HZ)
-        centred = scipy.signal.resample_poly(centred, RATE_HZ // common, sample_rate_hz // common)
+        low_pass = _HALVING if sample_rate_hz == 2 * RATE_HZ else ("kaiser", 5.0)
+        centred = scipy.signal.resample_poly(centred, RATE_HZ // common, sample_rate_hz // common, window=low_pass)
     high_passed = scipy.signal.sosfilt(_HIGH_PASS, centred)
     rms = float(np.sqrt(np.mean(high_passed**2)))
-    if not _SILENCE_RMS < rms < np.inf:
+    if rms <= _SILENCE_RMS:
         return None
     return np.pad(high_passed / rms, WINDOW_SAMPLES // 2).astype(np.float32), 20.0 * float(np.log10(rms))
 
@@ -103,6 +105,7 @@ def _measure(voice: FloatArray) -> dict[str, float]:
         **mean_sd("hnr", "db", 10.0 * np.log10(periodic / (1.0 - periodic))),
         **measure_timbre(power, level_db=level_db, f0_hz=f0_hz, speech=speech),
         **measure_rhythm(level_db, speech=speech, voiced=voiced),
+        **measure_roughness(voice),
     }
 
 

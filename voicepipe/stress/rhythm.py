@@ -8,8 +8,8 @@ import scipy.fft
 import scipy.signal
 
 from voicepipe.stress.contours import BoolArray, runs_s
-from voicepipe.stress.pitch import HOP_S
-from voicepipe.types import DoubleArray
+from voicepipe.stress.pitch import HOP_S, RATE_HZ
+from voicepipe.types import DoubleArray, FloatArray
 
 _SHORTEST_PAUSE_S = 0.15
 _SHORTEST_FOR_RATE_S = 0.25
@@ -19,6 +19,8 @@ _NUCLEI_APART_FRAMES = 8
 _NEAR_VOICE_FRAMES = 5
 _MODULATION_RANGE_DB = 30.0
 _MODULATION_FFT = 1024
+_ENVELOPE_RATE_HZ = 200
+_ENVELOPE_LOW_PASS = scipy.signal.firwin(801, 100.0, window=("kaiser", 5.0), fs=RATE_HZ).astype(np.float32)
 
 _SMOOTHING = np.hanning(13)[1:-1] / np.sum(np.hanning(13))
 
@@ -58,6 +60,18 @@ def measure_rhythm(level_db: DoubleArray, *, speech: BoolArray, voiced: BoolArra
     if span_s >= _SHORTEST_FOR_MODULATION_S:
         result |= _measure_modulation(smooth_db[span])
     return result
+
+
+def measure_roughness(voice: FloatArray) -> dict[str, float]:
+    """Measure how much the envelope of a voice of shape (n,), at `RATE_HZ`, trembles faster than any syllable."""
+    if len(voice) < _SHORTEST_FOR_MODULATION_S * RATE_HZ:
+        return {}
+    envelope = scipy.signal.resample_poly(np.abs(voice), 1, RATE_HZ // _ENVELOPE_RATE_HZ, window=_ENVELOPE_LOW_PASS)
+    power = np.abs(scipy.fft.rfft(envelope - np.mean(envelope))) ** 2
+    frequency_hz = np.fft.rfftfreq(len(envelope), 1 / _ENVELOPE_RATE_HZ)
+    slow = float(np.sum(power[(frequency_hz > 1.0) & (frequency_hz < 30.0)]))
+    rough = float(np.sum(power[(frequency_hz >= 30.0) & (frequency_hz < 70.0)]))
+    return {"roughness_db": float(10.0 * np.log10(rough / slow))} if rough > 0 and slow > 0 else {}
 
 
 def _count_nuclei(smooth_db: DoubleArray, *, speech: BoolArray, voiced: BoolArray) -> int:

@@ -25,7 +25,7 @@ def _mel_filters(bands: int, low_hz: float, high_hz: float) -> FloatArray:
 
 
 _MEL = _mel_filters(20, 200.0, 3500.0)
-_MFCC = scipy.fft.dct(np.eye(20), type=2, norm="ortho", axis=1)[:, 1:11].astype(np.float32)
+_MFCC = scipy.fft.dct(np.eye(20), type=2, norm="ortho", axis=1)[:, 1:9].astype(np.float32)
 
 
 def _band(low_hz: float, high_hz: float) -> slice:
@@ -35,7 +35,8 @@ def _band(low_hz: float, high_hz: float) -> slice:
 def _regressor(abscissa: RealArray) -> FloatArray:
     """Weights whose product with the ordinates is the least-squares slope."""
     centred = abscissa - np.mean(abscissa)
-    return (centred / np.sum(centred**2)).astype(np.float32)
+    weights: FloatArray = (centred / np.sum(centred**2)).astype(np.float32)
+    return weights
 
 
 _TELEPHONE_BAND = _band(300.0, 3400.0)
@@ -45,7 +46,13 @@ _THIRD_OCTAVES = np.stack(
     axis=1,
 ).astype(np.float32)
 _THIRD_OCTAVES /= _THIRD_OCTAVES.sum(axis=0)
+_TILT = _regressor(np.arange(10) / 3.0)
+_SLOPE_LOW_BAND, _SLOPE_MID_BAND = _band(200.0, 500.0), _band(500.0, 1500.0)
+_SLOPE_LOW = _regressor(_BINS_HZ[_SLOPE_LOW_BAND] / 1000.0)
+_SLOPE_MID = _regressor(_BINS_HZ[_SLOPE_MID_BAND] / 1000.0)
 _CEPSTRAL_BAND = _band(200.0, 3400.0)
+_FEWEST_FRAMES = 5
+_CHANGING_MFCC = 6
 _QUEFRENCIES = np.arange(int(RATE_HZ / 500), int(RATE_HZ / 65))
 
 
@@ -68,18 +75,17 @@ def measure_timbre(
         Feature names and values.
     """
     voiced = np.isfinite(f0_hz)
-    if np.count_nonzero(voiced) < 5:
+    if np.count_nonzero(voiced) < _FEWEST_FRAMES:
         return {}
     own = power[voiced]
     floor = np.float32(1e-7) * own.sum(axis=1, keepdims=True) + np.float32(1e-12)
     own = own + floor
     log_power = np.float32(10.0) * np.log10(own)
 
-    tilt = 10.0 * np.log10(own @ _THIRD_OCTAVES) @ _regressor(np.arange(10) / 3.0)
+    tilt = 10.0 * np.log10(own @ _THIRD_OCTAVES) @ _TILT
     hammarberg = log_power[:, _band(200.0, 2000.0)].max(axis=1) - log_power[:, _band(2000.0, 3500.0)].max(axis=1)
-    low_band, mid_band = _band(200.0, 500.0), _band(500.0, 1500.0)
-    slope_low = log_power[:, low_band] @ _regressor(_BINS_HZ[low_band] / 1000.0)
-    slope_mid = log_power[:, mid_band] @ _regressor(_BINS_HZ[mid_band] / 1000.0)
+    slope_low = log_power[:, _SLOPE_LOW_BAND] @ _SLOPE_LOW
+    slope_mid = log_power[:, _SLOPE_MID_BAND] @ _SLOPE_MID
     telephone = own[:, _TELEPHONE_BAND]
     centroid = (telephone @ _BINS_HZ[_TELEPHONE_BAND].astype(np.float32)) / telephone.sum(axis=1)
 
@@ -93,14 +99,18 @@ def measure_timbre(
     result |= mean_sd("cpp", "db", _cepstral_peak_prominence(log_power))
 
     mel_db = 10.0 * np.log10(power @ _MEL + floor.mean())
-    mfcc = mel_db[voiced] @ _MFCC
-    for i, (mean, sd) in enumerate(zip(mfcc.mean(axis=0), mfcc.std(axis=0), strict=True), start=1):
-        result |= {f"mfcc{i}_mean": float(mean), f"mfcc{i}_sd": float(sd)}
+    mfcc = mel_db @ _MFCC
+    for i, coefficient in enumerate(mfcc[voiced].T, start=1):
+        result |= {f"mfcc{i}_mean": float(np.mean(coefficient)), f"mfcc{i}_sd": float(np.std(coefficient))}
+    inside = voiced[2:] & voiced[1:-1] & voiced[:-2]
+    if np.count_nonzero(inside) >= _FEWEST_FRAMES:
+        for i, change in enumerate((mfcc[2:] - mfcc[:-2])[inside, :_CHANGING_MFCC].T, start=1):
+            result[f"mfcc{i}_change"] = float(np.mean(np.abs(change)))
     flux = np.abs(np.diff(mel_db - mel_db.mean(axis=1, keepdims=True), axis=0)).mean(axis=1)
     result |= mean_sd("flux", "db", flux[speech[1:] & speech[:-1]])
 
     unvoiced = power[speech & ~voiced]
-    if len(unvoiced) >= 5:
+    if len(unvoiced) >= _FEWEST_FRAMES:
         result["unvoiced_alpha_ratio_db"] = float(np.mean(_alpha_ratio_db(unvoiced)))
     if np.count_nonzero(voiced) >= 20:
         own_level = level_db[voiced]

@@ -1,0 +1,283 @@
+"""The command line as its users run it: processes, exit codes, standard output and standard error."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests import synth
+from voicepipe.config import PACKAGE
+
+RATE_HZ = 8_000
+CALM = PACKAGE / "samples" / "calm_caller.wav"
+UPSET = PACKAGE / "samples" / "upset_caller.wav"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return an environment with a store of the test's own and the user's cache of weights."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VOICEPIPE_")}
+    return kept | {"VOICEPIPE_STORE_URL": f"sqlite:///{tmp_path}/store.sqlite", "COLUMNS": "200"}
+
+
+@pytest.fixture
+def weighted(environment: dict[str, str], whisper_dir: Path) -> dict[str, str]:
+    """Return an environment in which the Whisper weights are there."""
+    return environment | {"VOICEPIPE_CACHE_DIR": str(whisper_dir.parents[1])}
+
+
+def voicepipe(*args: object, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "voicepipe.cli", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def one_sentence(stderr: str, *names: str) -> str:
+    """Return the only line on standard error, which has no traceback and names everything given."""
+    sentences = stderr.strip().splitlines()
+    assert len(sentences) == 1, stderr
+    for name in names:
+        assert name in sentences[0]
+    return sentences[0]
+
+
+# Quick: nothing is loaded.
+
+
+def best_s(*args: str) -> float:
+    """Return the shortest of five runs, in wall-clock seconds: the machine may be busy."""
+    runs = []
+    for _ in range(5):
+        began_s = time.perf_counter()
+        subprocess.run([sys.executable, *args], check=True, capture_output=True)
+        runs.append(time.perf_counter() - began_s)
+    return min(runs)
+
+
+def test_import_and_help_are_quick() -> None:
+    assert best_s("-c", "import voicepipe") < 0.3
+    assert best_s("-m", "voicepipe.cli", "--help") < 0.7
+
+
+def test_help_and_version(environment: dict[str, str]) -> None:
+    shown = voicepipe("--help", env=environment)
+    assert shown.returncode == 0
+    for command in ("score", "models", "schema", "doctor", "demo"):
+        assert command in shown.stdout
+    assert voicepipe("--version", env=environment).stdout.startswith("voicepipe ")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["score"], ["scrore", "a.wav"], ["score", "a.wav", "--format", "xml"], ["schema", "voicepipe.nothing.v1"]],
+)
+def test_misuse_exits_with_2(args: list[str], environment: dict[str, str]) -> None:
+    misused = voicepipe(*args, env=environment)
+    assert misused.returncode == 2
+    assert misused.stderr
+    assert "Traceback" not in misused.stderr
+
+
+def test_a_setting_that_is_wrong_is_one_sentence(tmp_path: Path, environment: dict[str, str]) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text("[analysis]\ntranscribe_agents = false\n")
+    failed = voicepipe("doctor", "--config", path, env=environment)
+    assert failed.returncode == 1
+    one_sentence(failed.stderr, str(path), "analysis.transcribe_agents")
+
+
+def test_schemas_are_printed(environment: dict[str, str]) -> None:
+    listed = voicepipe("schema", env=environment).stdout.split()
+    assert "voicepipe.reroute.v1" in listed
+    for topic in listed:
+        assert json.loads(voicepipe("schema", topic, env=environment).stdout)["title"] == topic
+
+
+def test_without_weights_it_says_what_to_do(tmp_path: Path, environment: dict[str, str]) -> None:
+    env = environment | {"VOICEPIPE_CACHE_DIR": str(tmp_path / "empty")}
+    failed = voicepipe("score", CALM, env=env)
+    assert failed.returncode == 1
+    one_sentence(failed.stderr, "voicepipe models pull")
+    seen = voicepipe("doctor", env=env)
+    assert seen.returncode == 1
+    assert "voicepipe models pull" in seen.stdout
+    assert voicepipe("models", "verify", env=env).returncode == 1
+    assert "voicepipe models pull" in voicepipe("models", "list", env=env).stdout.replace("\n", " ")
+
+
+# Slow: with the real models.
+
+
+@pytest.mark.slow
+def test_the_upset_caller_is_heard(weighted: dict[str, str]) -> None:
+    done = voicepipe("score", UPSET, "--format", "jsonl", "--caller-channel", "left", env=weighted)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = json_lines(done.stdout)
+    call = lines[-1]
+    assert call["type"] == "call"
+    assert (call["roles"], call["channels"], call["language"]) == ("given", ["caller", "agent"], "en")
+    assert (call["coverage"], call["error"]) == (1.0, None)
+    assert call["duration_s"] == pytest.approx(soundfile.info(UPSET).duration, abs=0.01)
+    times = [line["start_s"] if line["type"] == "utterance" else line["at_s"] for line in lines[:-1]]
+    assert times == sorted(times)
+    utterances = [line for line in lines if line["type"] == "utterance"]
+    agent = [line for line in utterances if line["channel"] == "agent"]
+    assert agent
+    for field in ("stress", "arousal", "valence", "emotions", "confidence", "baseline_ready", "top_features"):
+        assert {str(line[field]) for line in agent} == {"None"}, field
+    text = " ".join(line["text"] for line in utterances).lower()
+    for word in ("website", "address", "children", "money"):
+        assert word in text
+    episodes = [line for line in lines if line["type"] == "episode"]
+    assert [line["state"] for line in episodes] == ["opened", "closed"]
+    reroutes = [line for line in lines if line["type"] == "reroute"]
+    assert [line["kind"] for line in reroutes] == ["requested", "cleared"]
+    assert reroutes[0]["reasons"] == ["stress_persisted"]
+    assert reroutes[0]["at_s"] < call["duration_s"] - 5
+
+
+@pytest.mark.slow
+def test_his_calm_twin_raises_nothing(weighted: dict[str, str]) -> None:
+    done = voicepipe("score", CALM, "--format", "jsonl", env=weighted)
+    assert done.returncode == 0, done.stderr
+    lines = json_lines(done.stdout)
+    assert {line["type"] for line in lines} == {"utterance", "call"}
+    assert lines[-1]["roles"] == "assumed"
+
+
+@pytest.mark.slow
+def test_the_same_call_gives_the_same_bytes(weighted: dict[str, str]) -> None:
+    first, second = (voicepipe("score", UPSET, "--format", "jsonl", env=weighted).stdout for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.slow
+def test_a_mono_recording_has_one_mixed_channel_and_unknown_roles(tmp_path: Path, weighted: dict[str, str]) -> None:
+    samples, rate_hz = soundfile.read(CALM)
+    mono = tmp_path / "mono.flac"
+    soundfile.write(mono, samples.sum(axis=1)[: 20 * rate_hz], rate_hz)
+    done = voicepipe("score", mono, "--format", "jsonl", "--language", "en", env=weighted)
+    assert done.returncode == 0, done.stderr
+    lines = json_lines(done.stdout)
+    assert (lines[-1]["roles"], lines[-1]["channels"]) == ("unknown", ["mixed"])
+    scored = [line for line in lines if line["type"] == "utterance"]
+    assert {line["channel"] for line in scored} == {"mixed"}
+    assert all(line["stress"] is not None for line in scored)
+
+
+@pytest.mark.slow
+def test_the_caller_can_be_on_the_right(tmp_path: Path, weighted: dict[str, str]) -> None:
+    samples, rate_hz = soundfile.read(CALM)
+    turned = tmp_path / "turned.wav"
+    soundfile.write(turned, samples[: 20 * rate_hz, ::-1], rate_hz, subtype="ALAW")
+    done = voicepipe("score", turned, "--format", "jsonl", "--caller-channel", "right", env=weighted)
+    lines = json_lines(done.stdout)
+    assert lines[-1]["channels"] == ["agent", "caller"]
+    assert lines[0]["channel"] == "agent", "the agent speaks first in this call"
+
+
+@pytest.mark.slow
+def test_bad_recordings_harm_no_other(tmp_path: Path, weighted: dict[str, str]) -> None:
+    rng = np.random.default_rng(1)
+    samples, rate_hz = soundfile.read(CALM)
+    speech = samples[: 8 * rate_hz]
+    folder = tmp_path / "night"
+    folder.mkdir()
+    (folder / "empty.wav").touch()
+    (folder / "letter.wav").write_text("Dear Sir or Madam,\n" * 50)
+    soundfile.write(folder / "six.wav", rng.normal(0, 0.1, (rate_hz, 6)), rate_hz)
+    whole = synth.write_recording(tmp_path / "whole.mp3", speech.T.astype(np.float32), rate_hz=rate_hz, codec="mp3")
+    (folder / "cut.mp3").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    soundfile.write(folder / "short.wav", speech[: rate_hz // 10], rate_hz)
+    broken = speech.astype(np.float32)
+    broken[1000:1200] = np.nan
+    broken[5000] = np.inf
+    soundfile.write(folder / "nan.wav", broken, rate_hz, subtype="FLOAT")
+    soundfile.write(folder / "dc.wav", np.clip(speech * 0.5 + 0.4, -1, 1), rate_hz)
+    soundfile.write(folder / "clipped.wav", np.clip(speech * 30, -1, 1), rate_hz)
+    soundfile.write(folder / "good.wav", speech, rate_hz)
+    gone = folder / "gone.wav"
+
+    done = voicepipe("score", folder, gone, "--format", "jsonl", "--language", "en", env=weighted)
+    assert done.returncode == 1
+    sentences = done.stderr.strip().splitlines()
+    assert "Traceback" not in done.stderr
+    for name in ("empty.wav", "letter.wav", "six.wav", "gone.wav", "cut.mp3"):
+        assert len([sentence for sentence in sentences if name in sentence]) == 1, (name, done.stderr)
+    assert len(sentences) == 5, done.stderr
+    calls = {Path(line["path"]).name: line for line in json_lines(done.stdout) if line["type"] == "call"}
+    assert set(calls) == {path.name for path in folder.iterdir()} | {"gone.wav"}
+    for name in ("short.wav", "nan.wav", "dc.wav", "clipped.wav", "good.wav"):
+        assert calls[name]["error"] is None, name
+        assert calls[name]["duration_s"] > 0
+    assert calls["cut.mp3"]["error"]
+    assert 2 < calls["cut.mp3"]["duration_s"] < 6, "what decodes is scored"
+    words = [line for line in json_lines(done.stdout) if line["type"] == "utterance" and line["text"]]
+    for name in ("nan.wav", "dc.wav", "clipped.wav", "good.wav", "cut.mp3"):
+        assert [line for line in words if line["call_id"] == calls[name]["call_id"]], name
+
+
+@pytest.mark.slow
+def test_an_hour_of_silence_is_quick_and_says_nothing(tmp_path: Path, weighted: dict[str, str]) -> None:
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, np.zeros((3600 * RATE_HZ, 2), np.int16), RATE_HZ, subtype="ULAW")
+    began_s = time.perf_counter()
+    done = voicepipe("score", path, "--format", "jsonl", env=weighted)
+    assert done.returncode == 0, done.stderr
+    (call,) = json_lines(done.stdout)
+    assert (call["duration_s"], call["language"], call["coverage"]) == (3600.0, None, 1.0)
+    assert time.perf_counter() - began_s < 60
+
+
+@pytest.mark.slow
+def test_out_gets_a_file_a_call_and_the_terminal_a_line(tmp_path: Path, weighted: dict[str, str]) -> None:
+    out = tmp_path / "out"
+    done = voicepipe("score", CALM, "--out", out, env=weighted)
+    assert done.returncode == 0, done.stderr
+    (written,) = out.iterdir()
+    lines = json_lines(written.read_text(encoding="utf-8"))
+    assert written.name == f"{lines[-1]['call_id']}.jsonl"
+    assert len(done.stdout.strip().splitlines()) == 1
+    assert "no reroute" in done.stdout
+    blocked = tmp_path / "file"
+    blocked.touch()
+    failed = voicepipe("score", CALM, "--out", blocked, env=weighted)
+    assert failed.returncode == 1
+    one_sentence(failed.stderr, str(blocked))
+
+
+@pytest.mark.slow
+def test_weights_with_a_wrong_hash_are_named(tmp_path: Path, weighted: dict[str, str], whisper_dir: Path) -> None:
+    copy = tmp_path / "cache" / "whisper" / "base"
+    copy.mkdir(parents=True)
+    for file in whisper_dir.iterdir():
+        (copy / file.name).symlink_to(file)
+    text = (whisper_dir / "config.json").read_bytes()
+    (copy / "config.json").unlink()
+    (copy / "config.json").write_bytes(text[:-1] + b" ")
+    env = weighted | {"VOICEPIPE_CACHE_DIR": str(tmp_path / "cache")}
+    failed = voicepipe("models", "verify", env=env)
+    assert failed.returncode == 1
+    assert "config.json has SHA-256" in failed.stdout
+    assert "voicepipe models pull" in failed.stdout
+    assert voicepipe("doctor", env=env).returncode == 1
+
+
+@pytest.mark.slow
+def test_doctor_is_content_when_all_is_there(weighted: dict[str, str]) -> None:
+    seen = voicepipe("doctor", env=weighted)
+    assert seen.returncode == 0, seen.stdout
+    for fact in ("every hash verified", "MIT", "research and evaluation", "no broker in the settings"):
+        assert fact in seen.stdout.replace("\n", " "), fact
+    assert voicepipe("models", "verify", env=weighted).returncode == 0

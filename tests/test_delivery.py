@@ -1,0 +1,87 @@
+"""End to end: a recording in, an event on a real broker out, and nothing lost when the broker is away."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from voicepipe.config import PACKAGE
+from voicepipe.events.config import KafkaConfig
+from voicepipe.events.embedded import embedded_broker
+from voicepipe.events.kafka import KafkaReader, KafkaRecord
+from voicepipe.events.reroute import REROUTE_TOPIC
+
+pytestmark = pytest.mark.slow
+
+UPSET = PACKAGE / "samples" / "upset_caller.wav"
+CALM = PACKAGE / "samples" / "calm_caller.wav"
+
+
+def voicepipe(*args: object, tmp_path: Path, whisper_dir: Path) -> "subprocess.CompletedProcess[str]":
+    env = os.environ | {
+        "VOICEPIPE_STORE_URL": f"sqlite:///{tmp_path}/store.sqlite",
+        "VOICEPIPE_CACHE_DIR": str(whisper_dir.parents[1]),
+        "COLUMNS": "160",
+    }
+    command = [sys.executable, "-m", "voicepipe.cli", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+
+
+def read(address: str) -> list[KafkaRecord]:
+    with KafkaReader(KafkaConfig().at(address), topic=REROUTE_TOPIC) as reader:
+        return list(reader.read_to_end(timeout_s=20))
+
+
+def closed_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        return port
+
+
+def test_the_event_on_kafka_is_the_line_that_score_prints(tmp_path: Path, whisper_dir: Path) -> None:
+    with embedded_broker() as address:
+        done = voicepipe(
+            "score", UPSET, "--format", "jsonl", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir
+        )
+        assert done.returncode == 0, done.stderr
+        records = read(address)
+        again = voicepipe("score", UPSET, "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
+        assert again.returncode == 0, again.stderr
+        assert len(read(address)) == len(records), "a replayed call sends nothing twice"
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    reroutes = [line for line in printed if line.pop("type") == "reroute"]
+    assert [json.loads(record.body) for record in records] == reroutes
+    assert {record.key for record in records} == {printed[-1]["call_id"]}
+    assert records[0].headers["ce_type"] == b"voicepipe.reroute.requested.v1"
+
+
+def test_an_event_waits_for_the_broker_and_goes_out_at_the_next_start(tmp_path: Path, whisper_dir: Path) -> None:
+    nobody = f"127.0.0.1:{closed_port()}"
+    failed = voicepipe("score", UPSET, "--kafka", nobody, tmp_path=tmp_path, whisper_dir=whisper_dir)
+    assert failed.returncode == 1
+    (sentence,) = failed.stderr.strip().splitlines()
+    assert nobody in sentence
+    assert "outbox" in sentence
+    assert "1 reroute" in failed.stdout, "the call itself was scored"
+    with embedded_broker() as address:
+        done = voicepipe("score", CALM, "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
+        assert done.returncode == 0, done.stderr
+        records = read(address)
+    assert [record.headers["ce_type"] for record in records] == [
+        b"voicepipe.reroute.requested.v1",
+        b"voicepipe.reroute.cleared.v1",
+    ]
+    assert records[0].key.startswith("upset_caller-")
+
+
+def test_the_demo_shows_one_reroute_and_exits_with_0(tmp_path: Path, whisper_dir: Path) -> None:
+    done = voicepipe("demo", "--fast", tmp_path=tmp_path, whisper_dir=whisper_dir)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("read back by a separate consumer") == 1
+    assert "no reroute for this call" in done.stdout
+    assert "as it should be" in done.stdout

@@ -1,0 +1,58 @@
+"""Brings the tables of a store up to the version that this program knows."""
+
+from collections.abc import Callable, Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from voicepipe.events import tables
+from voicepipe.types import StoreError
+
+_LOCK = 7_605_893_201_447
+"""PostgreSQL advisory lock of the migration: of several nodes that start at once, one does it and the others wait."""
+
+
+def bring_up_to_date(connection: Connection, *, place: str) -> None:
+    """Create the tables, or migrate older ones, within the caller's transaction.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction that writes.
+    place : str
+        How messages call the store.
+
+    Raises
+    ------
+    StoreError
+        If the database is another program's, or of a newer voicepipe.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    known = set(sa.inspect(connection).get_table_names())
+    if tables.schema_version.name not in known:
+        if known & set(tables.metadata.tables) or (known and connection.dialect.name == "sqlite"):
+            raise StoreError(f"{place} is a database of another program; give voicepipe one of its own.")
+        tables.metadata.create_all(connection)
+        connection.execute(tables.schema_version.insert().values(version=tables.SCHEMA_VERSION))
+        return
+    version = connection.execute(sa.select(sa.func.max(tables.schema_version.c.version))).scalar() or 0
+    if version > tables.SCHEMA_VERSION:
+        raise StoreError(
+            f"The store {place} was written by a newer voicepipe (its tables have version {version}, "
+            f"this program knows {tables.SCHEMA_VERSION}); update voicepipe or choose another store."
+        )
+    for step in range(version, tables.SCHEMA_VERSION):
+        _STEPS[step](connection)
+    connection.execute(tables.schema_version.update().values(version=tables.SCHEMA_VERSION))
+
+
+def _from_1(connection: Connection) -> None:
+    """Feedback comes in; a dead letter says where it was found, so that one read twice is kept once."""
+    tables.feedback.create(connection)
+    connection.exec_driver_sql("ALTER TABLE dead_letters ADD COLUMN place TEXT")
+    connection.exec_driver_sql("CREATE UNIQUE INDEX dead_letters_place ON dead_letters (origin, place)")
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1}
+"""What leads from each version to the next."""
