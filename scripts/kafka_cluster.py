@@ -187,7 +187,7 @@ class KafkaCluster:
     def _make(self) -> None:
         """Write configuration and certificates and format the storage."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _make_certificates(self.folder / "tls")
+        make_certificates(self.folder / "tls")
         (self.folder / "log4j2.xml").write_text(_LOG4J)
         cluster_id = secrets.token_urlsafe(16)
         for node in self.nodes:
@@ -314,7 +314,7 @@ class KafkaCluster:
         return self.folder / f"node-{node}" / "server.properties"
 
 
-def _make_certificates(folder: Path) -> None:
+def make_certificates(folder: Path) -> None:
     """Make a CA, and certificates of the broker and of a client signed by it, all PEM and good for a week."""
     folder.mkdir()
 

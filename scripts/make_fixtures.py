@@ -24,8 +24,8 @@ import soxr
 from scipy.signal import butter, sosfilt
 
 RATE_HZ = 8_000
-CALLER_VOICE = "en-us+m3"
-AGENT_VOICE = "en-gb+f3"
+CALLER_VOICE = "en-us+m1"
+AGENT_VOICE = "en-us+f5"
 LINE_NOISE_DBFS = -62.0
 SEED = 20261121
 
@@ -37,49 +37,47 @@ class Line:
     side: str
     text: str
     effort: float = 0.0
-    pause_s: float = 0.5
+    pause_s: float = 0.4
 
 
 UPSET = (
-    Line("agent", "Good morning, this is Northern Gas and Power, my name is Claire. How can I help you?"),
+    Line("agent", "Good morning, Northern Power, my name is Claire. How can I help you?"),
     Line("caller", "Good morning. I have a question about my last bill. It came on Monday."),
     Line("agent", "Of course. May I have the name on the account?"),
-    Line("caller", "The name is Daniel Morris. I live at the same address as before."),
+    Line("caller", "My name is Daniel Morris. I live at the same address as before."),
     Line("caller", "I always pay on time, at the end of the month."),
-    Line("agent", "Thank you. I can see the account. The last bill is for two hundred and ten pounds."),
+    Line("agent", "Thank you. The last bill is for two hundred pounds."),
     Line("caller", "Yes, and that is the problem. Normally it is about ninety pounds.", 0.1),
-    Line("agent", "I am afraid the system says that the reading is right."),
-    Line("caller", "That is wrong! I have called about this three times already!", 0.9),
+    Line("agent", "I am afraid the system says that it is correct."),
+    Line("caller", "That cannot be right! I have called about this three times already!", 0.9),
     Line("agent", "I understand. Have you tried our website?"),
-    Line(
-        "caller", "I do not want the website! Nobody ever listens to me! This is the third time I explain it!", 1.0, 0.3
-    ),
-    Line("caller", "You promised to call me back last week, and nobody called! Nobody!", 1.0, 0.7),
-    Line("agent", "I am sorry, sir. I can only send a form by post."),
+    Line("caller", "I do not want the website! Nobody ever listens to me!", 1.0, 0.3),
+    Line("caller", "You promised to call me back last week, and nobody called! Nobody!", 1.0, 0.6),
+    Line("agent", "I am sorry. I can only send you a form."),
     Line("caller", "A form? I have sent that form twice! What are you people doing with my money?", 1.0, 0.3),
-    Line("caller", "I cannot pay this! I have two children at home, and you want to cut us off!", 1.0, 0.7),
+    Line("caller", "I cannot pay this! I have two children at home, and you want to cut us off!", 1.0, 0.6),
     Line("agent", "Please hold the line for a moment."),
     Line("caller", "No! Do not put me on hold again! I have been waiting for forty minutes!", 1.0, 0.4),
-    Line("caller", "I am sick and tired of this! Somebody has to fix it today! Do you hear me?", 1.0),
-    Line("agent", "I hear you, and I am sorry. Let me see who can help."),
+    Line("caller", "I am sick and tired of this! Somebody has to fix it today!", 1.0),
+    Line("agent", "I am sorry. Let me see who can help you."),
 )
 
 CALM = (
-    Line("agent", "Good morning, this is Northern Gas and Power, my name is Claire. How can I help you?"),
+    Line("agent", "Good morning, Northern Power, my name is Claire. How can I help you?"),
     Line("caller", "Good morning. I have a question about my last bill. It came on Monday."),
     Line("agent", "Of course. May I have the name on the account?"),
-    Line("caller", "The name is Daniel Morris. I live at the same address as before."),
+    Line("caller", "My name is Daniel Morris. I live at the same address as before."),
     Line("caller", "I always pay on time, at the end of the month."),
-    Line("agent", "Thank you. I can see the account. The last bill is for two hundred and ten pounds."),
-    Line("caller", "Yes, and that is a bit more than I expected. Normally it is about ninety pounds."),
-    Line("agent", "I am afraid the system says that the reading is right."),
-    Line("caller", "What? That is wrong!", 0.9),
-    Line("agent", "Let me look once more. There was an estimate in March, and this bill corrects it."),
-    Line("caller", "Oh, I see. So this is for the whole winter, then. That makes sense."),
+    Line("agent", "Thank you. The last bill is for two hundred pounds."),
+    Line("caller", "Yes, and that is more than I expected. Normally it is about ninety pounds."),
+    Line("agent", "I am afraid the system says that it is correct."),
+    Line("caller", "What? That cannot be right!", 0.9),
+    Line("agent", "Let me look again. There was an estimate in March, and this bill corrects it."),
+    Line("caller", "I see. So this is for the whole winter, then. Okay, I understand."),
     Line("agent", "Exactly. You can pay it in three parts, if you like."),
-    Line("caller", "That would be good. Three parts, at the end of each month."),
-    Line("agent", "I have put that in for you. Is there anything else?"),
-    Line("caller", "No, that was all. Thank you for your help. You have been very clear. Goodbye."),
+    Line("caller", "Yes, please. Three parts, at the end of each month."),
+    Line("agent", "I have made a note of it. Is there anything else?"),
+    Line("caller", "No, nothing else. Thank you for your help. You have been very clear. Goodbye."),
 )
 
 CALLS = {"upset_caller": UPSET, "calm_caller": CALM}
@@ -94,7 +92,7 @@ def speak(text: str, *, voice: str, effort: float, scratch: Path) -> np.ndarray:
         At `RATE_HZ`, full scale [-1, 1].
     """
     out = scratch / "line.wav"
-    pitch, speed = round(38 + 40 * effort), round(172 + 30 * effort)
+    pitch, speed = round(38 + 40 * effort), round(155 + 27 * effort)
     spread = round(100 + 80 * effort)
     ssml = f'<speak><prosody range="{spread}%">{text}</prosody></speak>'
     command = ["espeak-ng", "-m", "-v", voice, "-p", str(pitch), "-s", str(speed), "-w", str(out), ssml]
@@ -105,12 +103,12 @@ def speak(text: str, *, voice: str, effort: float, scratch: Path) -> np.ndarray:
 
 
 def project(samples: np.ndarray, *, effort: float) -> np.ndarray:
-    """Raise the vocal effort: up to 12 dB louder, a spectrum up to 9 dB flatter above 1 kHz, a rougher source.
+    """Raise the vocal effort: up to 12 dB louder, a spectrum up to 7 dB flatter above 1 kHz, a rougher source.
 
-    A calm voice is softened by the same filter turned round, so that effort 0 sounds relaxed.
+    Every line gets 4 dB above 1 kHz, for the synthesiser is dull and Whisper mishears it otherwise.
     """
     high = sosfilt(butter(1, 1000, "highpass", fs=RATE_HZ, output="sos"), samples)
-    shaped = samples + (10 ** ((-4 + 13 * effort) / 20) - 1) * high
+    shaped = samples + (10 ** ((4 + 7 * effort) / 20) - 1) * high
     shaped /= np.sqrt(np.mean(shaped**2))
     if effort > 0:
         clock_s = np.arange(shaped.size) / RATE_HZ

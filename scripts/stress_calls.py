@@ -1,8 +1,8 @@
 """Calls made of clips: what a caller says over minutes, with pauses, on one line; and how such calls are scored.
 
 Corpora hold sentences, not calls. A call here is a sequence of one speaker's utterances on one kind of line, with the
-pauses of a conversation between them. A speaker has 8 to 130 usable clips, so long calls repeat clips; the same recording
-under another codec counts as another utterance but is not another sample of the speaker.
+pauses of a conversation between them. A speaker has 8 to 130 usable clips, so long calls repeat clips; the same
+recording under another codec counts as another utterance but is not another sample of the speaker.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +27,7 @@ CALL_S = (240.0, 480.0)
 PAUSE_MEDIAN_S = 4.0
 PAUSE_SIGMA = 0.8
 PAUSE_LIMITS_S = (0.4, 45.0)
-"""Pauses of the caller, log-normal: the agent talks, or something is looked up. With clips of about 2.5 s the caller speaks
-about a third of the time."""
+"""Pauses of the caller, log-normal: the agent talks, or something is looked up."""
 CALM_MIX = {"neutral": 0.35, "calm": 0.35, "sad": 0.15, "happy": 0.15}
 """What a calm caller's utterances are drawn from, as far as the corpus has it (renormalised)."""
 

@@ -7,6 +7,7 @@ without an embedding is the prosody network alone (with its own calibration).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from stress_features import Table
 from voicepipe.stress import prosody
 from voicepipe.stress.baseline import BaselineNorms, Norm, RunningNorm, calm_weight_s
 from voicepipe.types import DoubleArray, FloatArray
+
+Rows = TypeVar("Rows")
+"""A dataclass of arrays that share their first axis."""
 
 LONGEST_CALL = 40
 """Scored utterances in the longest simulated call."""
@@ -154,10 +158,6 @@ class Inputs:
     maturity: FloatArray
     present: FloatArray
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "Inputs":
-        """Return some of the rows."""
-        return Inputs(**{name: getattr(self, name)[rows] for name in self.__slots__})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
@@ -291,3 +291,8 @@ def after_all_others(labels: Labels, table: Table, *, rng: np.random.Generator, 
 def maturity(speech_s: DoubleArray) -> DoubleArray:
     """Return how far a baseline has left the population's norm: 0 unheard, 1/2 at 10 s of speech, 1 in the limit."""
     return speech_s / (speech_s + 10.0)
+
+
+def rows_of(held: "Rows", rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Rows":
+    """Return some rows of a table, of labels or of inputs."""
+    return type(held)(**{name: getattr(held, name)[rows] for name in held.__slots__})

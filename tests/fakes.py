@@ -6,8 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from voicepipe.ports import CallerBaseline, OutboundMessage, VoiceDetectorState
-from voicepipe.stress.calm import BUDGETS, CalmKind, CalmReference, CalmScores
+from voicepipe.stress.calm import CalmKind, CalmReference, CalmScores
+from voicepipe.stress.evidence import BUDGETS
 from voicepipe.types import (
+    AudioChunk,
+    CallEvent,
+    CallStarted,
     FloatArray,
     ProsodyFeatures,
     Recognition,
@@ -114,16 +118,16 @@ class FakeScorer:
     def score(
         self, prosody: ProsodyFeatures, embedding: FloatArray | None, *, speech_s: float, baseline: CallerBaseline
     ) -> StressScore:
-        """Return the level as stress."""
-        assert embedding is not None
+        """Return the level as stress; by prosody alone there is none."""
         return StressScore(
-            stress=min(1.0, float(embedding[0])),
+            stress=0.0 if embedding is None else min(1.0, float(embedding[0])),
             arousal=0.0,
             valence=0.0,
             emotions={"neutral": 1.0},
             confidence=1.0,
             model_id=self.model_id,
             baseline_ready=True,
+            with_embedding=embedding is not None,
         )
 
     def update(
@@ -139,6 +143,50 @@ class FakeScorer:
         """Count."""
         self.updates.append((stress, frozen))
         return baseline
+
+
+class FakeObserver:
+    """A `CallObserver` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.media_s = 0.0
+        self.call_events: list[CallEvent] = []
+        self.stages: dict[str, list[float]] = {}
+        self.shed_s: dict[str, float] = {}
+        self.failures: list[tuple[str, Exception]] = []
+        self.connections: list[tuple[str, str]] = []
+        self.faults: dict[str, int] = {}
+
+    def on_media(self, event: CallStarted | AudioChunk) -> None:
+        """Add up the audio."""
+        if isinstance(event, AudioChunk):
+            self.media_s += event.samples.size / event.sample_rate_hz
+
+    def on_call_event(self, event: CallEvent) -> None:
+        """Keep the event."""
+        self.call_events.append(event)
+
+    def on_stage(self, stage: str, duration_s: float) -> None:
+        """Keep the time."""
+        self.stages.setdefault(stage, []).append(duration_s)
+
+    def on_shed(self, kind: str, duration_s: float) -> None:
+        """Add up what was shed."""
+        self.shed_s[kind] = self.shed_s.get(kind, 0.0) + duration_s
+
+    def on_connection(
+        self, protocol: str, outcome: str, *, client: str = "", call_id: str = "", reason: str = ""
+    ) -> None:
+        """Keep protocol and outcome."""
+        self.connections.append((protocol, outcome))
+
+    def on_faults(self, protocol: str, count: int) -> None:
+        """Count."""
+        self.faults[protocol] = self.faults.get(protocol, 0) + count
+
+    def on_failure(self, where: str, error: Exception) -> None:
+        """Keep the error."""
+        self.failures.append((where, error))
 
 
 def calm_reference() -> CalmReference:

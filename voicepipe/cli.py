@@ -210,9 +210,11 @@ def demo(
     config: ConfigOption = None,
 ) -> None:
     """Play two sample calls, an upset caller and a calm one, and read the reroute back from a broker."""
+    from rich.console import Console
+
     from voicepipe.demo import run
 
-    if not run(_settings(config), fast=fast):
+    if not run(_settings(config), fast=fast, console=Console(highlight=False)):
         raise typer.Exit(FAILED)
 
 

@@ -46,7 +46,7 @@ SAMPLES = (
 )
 
 
-def run(settings: Settings, *, fast: bool) -> bool:
+def run(settings: Settings, *, fast: bool, console: Console) -> bool:
     """Play the sample calls; return whether exactly the expected reroutes came back from the broker.
 
     Parameters
@@ -55,8 +55,8 @@ def run(settings: Settings, *, fast: bool) -> bool:
         Store and brokers are replaced by ones that live as long as the demo.
     fast : bool
         Do not wait for real time.
+    console : Console
     """
-    console = Console(highlight=False)
     console.print(
         Text("voicepipe demo", style="bold")
         + Text(": two calls, caller and agent on one side each; only the caller's voice is scored.\n", style="default")

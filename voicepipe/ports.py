@@ -149,7 +149,10 @@ class CallerBaseline(Protocol):
 
 
 class CallObserver(Protocol):
-    """Is told of everything that happens; telemetry and the console are observers."""
+    """Is told of everything that happens; telemetry and the console are observers.
+
+    Told from several threads; each method returns at once and never raises.
+    """
 
     def on_media(self, event: CallStarted | AudioChunk) -> None:
         """Take note of a media event that came in."""
@@ -157,6 +160,40 @@ class CallObserver(Protocol):
 
     def on_call_event(self, event: CallEvent) -> None:
         """Take note of a call event that came out."""
+        ...
+
+    def on_stage(self, stage: str, duration_s: float) -> None:
+        """Take note of how long a stage took: see `voicepipe.pipeline.pool` for their names."""
+        ...
+
+    def on_shed(self, kind: str, duration_s: float) -> None:
+        """Take note of work left out under overload: kinds as in `Coverage.shed_s`, seconds of audio."""
+        ...
+
+    def on_connection(
+        self, protocol: str, outcome: str, *, client: str = "", call_id: str = "", reason: str = ""
+    ) -> None:
+        """Take note that a connection was accepted, refused or cut off.
+
+        Parameters
+        ----------
+        protocol : str
+        outcome : str
+            One word out of a small set: ``accepted``, ``unauthorized``, ``protocol_error``, ``idle``, ...
+        client : str
+            Name of the ingest client, where known.
+        call_id : str
+        reason : str
+            A sentence for the operator.
+        """
+        ...
+
+    def on_faults(self, protocol: str, count: int) -> None:
+        """Take note of damaged messages that were skipped."""
+        ...
+
+    def on_failure(self, where: str, error: Exception) -> None:
+        """Take note of an error that was survived: one call or one event suffered, the others did not."""
         ...
 
 

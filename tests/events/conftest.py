@@ -2,13 +2,16 @@
 
 import gc
 import os
+import socket
 import sys
+import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.events.postgres import find_program, postgres_server
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
 
@@ -46,6 +49,46 @@ def broker(request: pytest.FixtureRequest) -> Iterator[KafkaConfig]:
         _USED.append(f"the embedded broker (for Apache Kafka install {', '.join(missing_tools())})")
         with embedded_broker() as address:
             yield KafkaConfig(bootstrap_servers=address, partitions=3)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL server: VOICEPIPE_TEST_POSTGRES, else the machine's own programs."""
+    if own := os.environ.get("VOICEPIPE_TEST_POSTGRES"):
+        yield own
+    elif find_program("initdb") is None:
+        pytest.skip("needs PostgreSQL's server (Debian: apt-get install postgresql) or VOICEPIPE_TEST_POSTGRES")
+    else:
+        with postgres_server() as url:
+            yield url
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """URL of an empty PostgreSQL database."""
+    import psycopg
+
+    name = f"voicepipe_test_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield f"{postgres}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Place for a store, once for each engine."""
+    if request.param == "sqlite":
+        return str(tmp_path / "store.db")
+    url: str = request.getfixturevalue("database")
+    return url
+
+
+@pytest.fixture
+def unused_tcp_address() -> str:
+    """``127.0.0.1:port`` where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -40,12 +40,6 @@ def read_all(config: KafkaConfig, topic: str, *, since: datetime | None = None) 
         return list(reader.read_to_end(timeout_s=10.0))
 
 
-def unused_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
 @pytest.mark.slow
 def test_what_is_published_is_read_back_in_the_order_of_each_call(broker: KafkaConfig, topic: str) -> None:
     sink = KafkaSink(broker, topics=[topic])
@@ -148,8 +142,8 @@ def test_a_producer_that_lost_its_broker_is_replaced(topic: str) -> None:
     sink.close()
 
 
-def test_a_broker_that_is_away_is_named_in_one_sentence() -> None:
-    address = unused_address()
+def test_a_broker_that_is_away_is_named_in_one_sentence(unused_tcp_address: str) -> None:
+    address = unused_tcp_address
     with pytest.raises(
         SinkError, match=f"^Kafka at {address} cannot be reached \\(Connection refused\\); check"
     ) as caught:

@@ -75,9 +75,27 @@ def test_what_was_not_acknowledged_is_sent_again(store: Store) -> None:
     sink = FakeSink()
     sink.judge = lambda message: FakeDelivery(delivered=message.event_id == messages[0].event_id)
     carrier = make_carrier(store, sink)
+    assert carrier.carry() == 0.0
     assert carrier.carry() not in (None, 0.0)
     sink.judge = lambda message: FakeDelivery()
     assert carrier.carry() == 0.0
+    assert sink.ids == [message.event_id for message in messages]
+
+
+def test_nothing_is_sent_twice_because_the_disk_is_full(store: Store) -> None:
+    messages = make_messages()
+    store.record([], messages)
+    sink = FakeSink()
+    carrier = make_carrier(store, sink)
+    with store._writing() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER full BEFORE UPDATE ON outbox BEGIN SELECT RAISE(ABORT, 'full'); END")
+    for _ in range(3):
+        assert carrier.carry() not in (None, 0.0)
+    with store._writing() as connection:
+        connection.exec_driver_sql("DROP TRIGGER full")
+    assert store.depth("kafka").pending == 4
+    assert carrier.carry() == 0.0
+    assert store.depth("kafka").pending == 0
     assert sink.ids == [message.event_id for message in messages]
 
 

@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +19,8 @@ def open_store(path: Path | str, *sinks: str) -> Store:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "store.db") as opened:
+def store(store_url: str) -> Iterator[Store]:
+    with open_store(store_url) as opened:
         yield opened
 
 
@@ -49,8 +50,7 @@ def test_recording_a_call_twice_changes_nothing(store: Store) -> None:
 
 def test_an_event_and_its_message_are_one_transaction(store: Store) -> None:
     class Broken:
-        event_id, topic, key, headers = "1", "t", "call-1", ()
-        body = object()
+        event_id, topic, key, headers, body = "1", "t", None, (), b""
 
     with pytest.raises(StoreError):
         store.record([CallStarted(call=make_call())], [make_messages()[0], Broken()])  # type: ignore[list-item]
@@ -96,8 +96,8 @@ def test_a_refused_message_is_a_dead_letter_with_its_reason(store: Store) -> Non
     assert (depth.pending, depth.refused, depth.oldest_at) == (3, 1, NOW)
 
 
-def test_sinks_are_settled_one_by_one(tmp_path: Path) -> None:
-    with open_store(tmp_path / "store.db", "kafka", "webhook") as store:
+def test_sinks_are_settled_one_by_one(store_url: str) -> None:
+    with open_store(store_url, "kafka", "webhook") as store:
         store.record([], make_messages())
         with store.claim("kafka", limit=10) as claim:
             for row in claim.rows:
@@ -106,10 +106,10 @@ def test_sinks_are_settled_one_by_one(tmp_path: Path) -> None:
         assert store.depth("webhook").pending == 4
 
 
-def test_messages_survive_a_restart(tmp_path: Path) -> None:
-    with open_store(tmp_path / "store.db") as store:
+def test_messages_survive_a_restart(store_url: str) -> None:
+    with open_store(store_url) as store:
         store.record([], make_messages())
-    with open_store(tmp_path / "store.db") as store:
+    with open_store(store_url) as store:
         assert store.depth("kafka").pending == 4
 
 
@@ -160,6 +160,74 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocker.touch()
     with pytest.raises(StoreError, match=r"folder of the store .*file/store\.db cannot be made"):
         open_store(blocker / "store.db")
+
+
+def test_an_older_store_is_migrated_and_keeps_what_it_had(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    connection = sqlite3.connect(path)
+    connection.executescript((Path(__file__).parent / "data" / "store-v1.sql").read_text())
+    connection.close()
+    for _ in range(2):
+        with open_store(path) as store:
+            assert store.depth("kafka").pending == 1
+            assert [row.event_id for row in store.events_of("call-1")] == [
+                message.event_id for message in make_messages()[:2]
+            ]
+            assert store.feedback_counts() == {}
+    with open_store(tmp_path / "new.db"):
+        assert schema_of(path) == schema_of(tmp_path / "new.db")
+
+
+def schema_of(path: Path) -> dict[str, set[tuple[object, ...]]]:
+    """Return what each table of a database looks like, indices included."""
+    connection = sqlite3.connect(path)
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    schema = {
+        name: {column[1:] for column in connection.execute(f"PRAGMA table_info({name})")}
+        | {index[1:] for index in connection.execute(f"PRAGMA index_list({name})")}
+        for name in names
+    }
+    connection.close()
+    return schema
+
+
+@pytest.mark.slow
+def test_two_nodes_may_start_at_once_on_one_postgresql(database: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: open_store(database), range(4)))
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.slow
+def test_nodes_that_share_an_outbox_never_split_a_call(database: str) -> None:
+    with open_store(database) as one, open_store(database) as other:
+        one.record([], make_messages("a") + make_messages("b"))
+        with one.claim("kafka", limit=1) as first, other.claim("kafka", limit=10) as second:
+            assert [row.key for row in first.rows] == ["a"]
+            assert [row.key for row in second.rows] == ["b"] * 4
+            for row in first.rows:
+                first.settle(row, FakeDelivery())
+        with other.claim("kafka", limit=10) as rest:
+            assert [row.event_id for row in rest.rows if row.key == "a"] == [
+                message.event_id for message in make_messages("a")[1:]
+            ]
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_gives_its_calls_back(database: str) -> None:
+    with open_store(database) as one, open_store(database) as other:
+        one.record([], make_messages("a"))
+        with one.claim("kafka", limit=10), other.claim("kafka", limit=10) as none:
+            assert none.rows == ()
+        with other.claim("kafka", limit=10) as again:
+            assert len(again.rows) == 4
+
+
+def test_a_postgresql_that_is_away_is_named_without_its_password(unused_tcp_address: str) -> None:
+    with pytest.raises(StoreError, match="cannot be reached") as caught:
+        open_store(f"postgresql://voicepipe:s3cret-word@{unused_tcp_address}/voicepipe")
+    assert "s3cret-word" not in str(caught.value)
 
 
 def test_an_unknown_kind_of_database_is_named() -> None:

@@ -1,8 +1,9 @@
-"""Settings of this room: how to reach Kafka, and how patient to be."""
+"""Settings of this room: how to reach Kafka and the webhook, and how patient to be."""
 
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -63,6 +64,32 @@ class KafkaConfig(BaseModel):
     def at(self, servers: str) -> "KafkaConfig":
         """Return the same settings for other brokers, checked."""
         return KafkaConfig.model_validate({**self.model_dump(), "bootstrap_servers": servers})
+
+
+class WebhookConfig(BaseModel):
+    """Where events are posted to. The secret comes from the environment and is never printed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: str = Field(description="Address that events are posted to; https unless allow_http.")
+    secret: SecretStr | None = Field(default=None, description="Key of the signature; whsec_... or any text.")
+    topics: tuple[str, ...] = Field(default=("voicepipe.reroute.v1",), description="Topics whose events it gets.")
+    timeout_s: float = Field(default=5.0, gt=0.0, description="Longest wait for each step of a request.")
+    max_faults: int = Field(default=20, ge=1, description="Answers 500 to one event before it is a dead letter.")
+    ca_file: Path | None = Field(default=None, description="CA certificates (PEM); the system's where not given.")
+    allow_http: bool = Field(default=False, description="Post without encryption; for tests.")
+    allow_private_addresses: bool = Field(default=False, description="Post to hosts inside the own network.")
+
+    @model_validator(mode="after")
+    def _usable(self) -> "WebhookConfig":
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"https", "http"} or not parts.hostname:
+            raise ValueError("url is not an address like https://crm.example.org/hook")
+        if parts.scheme == "http" and not self.allow_http:
+            raise ValueError("url is not https; set allow_http if that is meant")
+        if parts.username or parts.password:
+            raise ValueError("url holds a user or password; use the secret")
+        return self
 
 
 class RelayConfig(BaseModel):

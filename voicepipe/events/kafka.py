@@ -251,7 +251,7 @@ class KafkaReader:
 
 
 class KafkaGroupReader:
-    """Reads one topic as a member of a consumer group: each record goes to one member, and the group remembers where it was.
+    """Reads one topic as a member of a consumer group, which remembers where it was: each record goes to one member.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voicepipe.events.store import Clock, Store
-from voicepipe.ports import EventSink
+from voicepipe.ports import Delivery, EventSink
 from voicepipe.types import SinkError
 
 
@@ -83,6 +83,8 @@ class SinkCarrier:
         self._backoff = backoff
         self._rng = rng
         self._batch_size = batch_size
+        self._unwritten: dict[int, Delivery] = {}
+        """What the sink said of messages, by seq, until the store has taken it: a full disk sends nothing twice."""
 
     def carry(self) -> float | None:
         """Make one attempt.
@@ -98,15 +100,19 @@ class SinkCarrier:
                 if not claim.rows:
                     self._succeed()
                     return None
-                deliveries = self.sink.publish(claim.rows)
-                for row, delivery in zip(claim.rows, deliveries, strict=True):
+                unsent = [row for row in claim.rows if row.seq not in self._unwritten]
+                for row, delivery in zip(unsent, self.sink.publish(unsent) if unsent else (), strict=True):
                     if delivery.delivered or delivery.refused is not None:
-                        claim.settle(row, delivery)
+                        self._unwritten[row.seq] = delivery
+                for row in claim.rows:
+                    if row.seq in self._unwritten:
+                        claim.settle(row, self._unwritten[row.seq])
+            self._unwritten.clear()
         except Exception as error:
             # Whatever went wrong, the rows are still in the outbox; the thread must live to try again.
             return self._fail(error)
-        if len(claim.settled) < len(claim.rows):
-            return self._fail(SinkError(f"{self.sink.name} did not acknowledge all messages; they are sent again."))
+        if not claim.settled:
+            return self._fail(SinkError(f"{self.sink.name} acknowledged nothing; the events are sent again."))
         self._succeed()
         return 0.0
 

@@ -10,7 +10,7 @@ SQLite runs in WAL mode with ``synchronous=FULL``: each commit is on the disk be
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,14 @@ from voicepipe.types import CallEvent, CallStarted, CallSummary, Episode, Scored
 Clock = Callable[[], datetime]
 """Returns the present time, timezone-aware UTC."""
 
+Sinks = Collection[str] | Mapping[str, Collection[str]]
+"""Names of sinks, or with each the topics it gets."""
+
 _BUSY_TIMEOUT_S = 30.0
+
+
+class RecordError(StoreError):
+    """The database works but will never take this record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +74,10 @@ class Store:
     Made by `Store.open`.
     """
 
-    def __init__(self, engine: Engine, *, place: str, sinks: Sequence[str], clock: Clock) -> None:
+    def __init__(self, engine: Engine, *, place: str, sinks: Sinks, clock: Clock) -> None:
         self._engine = engine
         self._place = place
-        self._sinks = tuple(sinks)
+        self._topics = {sink: sinks[sink] if isinstance(sinks, Mapping) else None for sink in sinks}
         self._clock = clock
         self._is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer at a time; threads that queue here wait in order instead of polling the file's lock.
@@ -80,15 +87,16 @@ class Store:
         self._watchers: list[Callable[[], None]] = []
 
     @classmethod
-    def open(cls, url: str | Path, *, sinks: Sequence[str], clock: Clock) -> Self:
+    def open(cls, url: str | Path, *, sinks: Sinks, clock: Clock) -> Self:
         """Open a store, creating or migrating its tables.
 
         Parameters
         ----------
         url : str or Path
             A file path (SQLite), ``sqlite:///path`` or ``postgresql://user:password@host/database``.
-        sinks : sequence of str
-            Names of the sinks that messages recorded from now on must reach.
+        sinks : collection of str, or mapping of str to collection of str
+            Names of the sinks that messages recorded from now on must reach; where topics are given, the messages
+            of those alone.
         clock : callable
             Gives the time stamped on rows.
 
@@ -123,12 +131,15 @@ class Store:
         Raises
         ------
         StoreError
-            Then nothing was written.
+            Then nothing was written; `RecordError` where trying again would not help.
         """
         with self._writing() as connection:
             for event in call_events:
                 _record_event(connection, event)
-            fresh = [outbox.put(connection, message, sinks=self._sinks, now=self._clock()) for message in messages]
+            fresh = [
+                outbox.put(connection, message, sinks=self._sinks_of(message.topic), now=self._clock())
+                for message in messages
+            ]
         if any(fresh):
             for wake in self._watchers:
                 wake()
@@ -190,7 +201,8 @@ class Store:
         """Return how many dead letters each origin has."""
         origin = tables.dead_letters.c.origin
         with self._reading() as connection:
-            return dict(connection.execute(sa.select(origin, sa.func.count()).group_by(origin)).tuples().all())
+            rows = connection.execute(sa.select(origin, sa.func.count()).group_by(origin))
+            return {str(name): int(count) for name, count in rows}
 
     def record_feedback(self, inbound: Sequence[InboundFeedback]) -> None:
         """Keep feedback with the episode it answers; what is malformed or answers nothing known is a dead letter.
@@ -227,7 +239,7 @@ class Store:
             counts: dict[str, int] = {}
             for column in (tables.feedback.c.verdict, tables.feedback.c.outcome):
                 given = sa.select(column, sa.func.count()).where(column.is_not(None)).group_by(column)
-                counts |= dict(connection.execute(given).tuples().all())
+                counts |= {str(word): int(count) for word, count in connection.execute(given)}
         return counts
 
     def close(self) -> None:
@@ -239,6 +251,9 @@ class Store:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _sinks_of(self, topic: str) -> list[str]:
+        return [sink for sink, topics in self._topics.items() if topics is None or topic in topics]
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -261,6 +276,8 @@ class Store:
         """Turn the database's errors into sentences."""
         try:
             yield
+        except (sa.exc.DataError, sa.exc.IntegrityError) as error:
+            raise RecordError(_sentence_of(error, self._place)) from error
         except sa.exc.SQLAlchemyError as error:
             raise StoreError(_sentence_of(error, self._place)) from error
 
@@ -309,7 +326,7 @@ def _utterance_values(utterance: ScoredUtterance) -> dict[str, object]:
         "index": utterance.index,
         "start_s": utterance.start_s,
         "end_s": utterance.end_s,
-        "text": transcript.text if transcript else None,
+        "text": transcript.text.replace("\0", "\ufffd") if transcript else None,  # PostgreSQL has no NUL in texts.
         "language": transcript.language if transcript else None,
         "stress": score.stress if score else None,
         "confidence": score.confidence if score else None,

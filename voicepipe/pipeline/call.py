@@ -5,14 +5,14 @@ utterances; each utterance, once recognised, gives call events. `analyze_call` d
 serves many calls drives the same object.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from voicepipe.audio.stream import ChannelStream
-from voicepipe.ports import StressScorer, Transcriber, VoiceDetector
+from voicepipe.ports import StressScorer, Transcriber, VoiceDetector, VoiceDetectorState
 from voicepipe.speech.language import LanguageConfig, LanguageTracker
 from voicepipe.speech.redact import redact
 from voicepipe.speech.segment import Segmenter, SegmenterConfig
@@ -120,6 +120,22 @@ class _Track:
         return taken
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackFrames:
+    """Frames of a call's tracks that voice activity is run on.
+
+    Attributes
+    ----------
+    frames : list of ndarray, each of shape (n, frame_samples), float32
+        One entry per track, the same n for all.
+    states : list of VoiceDetectorState
+        State of each track before them.
+    """
+
+    frames: list[FloatArray]
+    states: list[VoiceDetectorState]
+
+
 class CallAnalysis:
     """State of one call.
 
@@ -146,7 +162,9 @@ class CallAnalysis:
         self._previous_prosody: ProsodyFeatures | None = None
         self._speech_s = 0.0
         self._shed_s: dict[str, float] = {}
+        self._lost_s = 0.0
         self._end_samples = 0
+        self._ended = False
 
     @property
     def language(self) -> str | None:
@@ -156,7 +174,7 @@ class CallAnalysis:
     @property
     def coverage(self) -> Coverage:
         """How much of the speech so far was heard in full."""
-        late_s = sum(track.late_samples for track in self._tracks.values()) / SAMPLE_RATE_HZ
+        late_s = self._lost_s + sum(track.late_samples for track in self._tracks.values()) / SAMPLE_RATE_HZ
         return Coverage(speech_s=self._speech_s, shed_s=self._shed_s | ({"late_audio": late_s} if late_s else {}))
 
     @property
@@ -164,8 +182,16 @@ class CallAnalysis:
         """Length of the longest track so far."""
         return self._end_samples / SAMPLE_RATE_HZ
 
-    def hear(self, chunk: AudioChunk) -> list[Utterance]:
-        """Take in samples of one track; return the utterances that they completed, in order of decision."""
+    def take(self, chunk: AudioChunk) -> None:
+        """Take in samples of one track; cheap, for `next_frames` to hear.
+
+        Raises
+        ------
+        GatewayProtocolError
+            If the call did not announce the channel.
+        AudioInputError
+            If the sample rate cannot be used, or changed.
+        """
         track = self._tracks.get(chunk.channel)
         if track is None:
             raise GatewayProtocolError(
@@ -174,35 +200,77 @@ class CallAnalysis:
             )
         track.hold(track.stream.push(chunk))
         self._end_samples = max(self._end_samples, track.clock)
-        clocks = [track.clock for track in self._tracks.values()]
-        ready = max(min(clocks), max(clocks) - round(self._config.max_skew_s * SAMPLE_RATE_HZ))
-        return self._advance(ready)
 
-    def hear_end(self) -> list[Utterance]:
-        """Flush all tracks at the end of the call; return the last utterances."""
+    def take_end(self) -> None:
+        """Take note that no audio comes any more."""
         for track in self._tracks.values():
             track.hold(track.stream.finish())
             self._end_samples = max(self._end_samples, track.clock)
-        frame = self._models.detector.frame_samples
-        utterances = self._advance(-(-self._end_samples // frame) * frame, least_frames=1)
-        last = [utterance for track in self._tracks.values() for utterance in track.segmenter.finish()]
-        return utterances + sorted(last, key=self._decision_order)
+        self._ended = True
 
-    def _advance(self, clock: int, *, least_frames: int = MIN_FRAMES) -> list[Utterance]:
-        """Run voice activity and the segmenters up to `clock`, all tracks in step, if it is worth a run."""
-        detector, tracks = self._models.detector, list(self._tracks.values())
-        heard = tracks[0].heard_samples if tracks else 0
-        n_frames = (clock - heard) // detector.frame_samples
-        if n_frames < least_frames:
-            return []
-        blocks = [track.take(n_frames * detector.frame_samples) for track in tracks]
-        frames = [block.reshape(n_frames, detector.frame_samples) for block in blocks]
-        probs, states = detector.speech_probs(frames, [track.state for track in tracks])
+    def next_frames(self) -> "TrackFrames | None":
+        """Return the frames of all tracks, in step, that voice activity is to be run on; None while it is not worth it.
+
+        They must come back by `hear_frames` before the next are asked for.
+        """
+        frame = self._models.detector.frame_samples
+        tracks = list(self._tracks.values())
+        if not tracks:
+            return None
+        clocks = [track.clock for track in tracks]
+        if self._ended:
+            ready, least = -(-self._end_samples // frame) * frame, 1
+        else:
+            ready = max(min(clocks), max(clocks) - round(self._config.max_skew_s * SAMPLE_RATE_HZ))
+            least = MIN_FRAMES
+        n_frames = (ready - tracks[0].heard_samples) // frame
+        if n_frames < least:
+            return None
+        return TrackFrames(
+            frames=[track.take(n_frames * frame).reshape(n_frames, frame) for track in tracks],
+            states=[track.state for track in tracks],
+        )
+
+    def hear_frames(
+        self, heard: "TrackFrames", probs: Sequence[FloatArray], states: Sequence[VoiceDetectorState]
+    ) -> list[Utterance]:
+        """Return the utterances that these frames completed, in order of decision.
+
+        Parameters
+        ----------
+        heard : TrackFrames
+            As `next_frames` gave them.
+        probs, states
+            What `VoiceDetector.speech_probs` answered to them.
+        """
         utterances: list[Utterance] = []
-        for track, block, prob, state in zip(tracks, blocks, probs, states, strict=True):
+        for track, frames, prob, state in zip(self._tracks.values(), heard.frames, probs, states, strict=True):
             track.state = state
-            utterances.extend(track.segmenter.push(block, prob))
+            utterances.extend(track.segmenter.push(frames.reshape(-1), prob))
         return sorted(utterances, key=self._decision_order)
+
+    def last_utterances(self) -> list[Utterance]:
+        """Return the utterances that the end of the call cut, after `take_end` and the last frames."""
+        last = [utterance for track in self._tracks.values() for utterance in track.segmenter.finish()]
+        return sorted(last, key=self._decision_order)
+
+    def hear(self, chunk: AudioChunk) -> list[Utterance]:
+        """Take in samples of one track; return the utterances that they completed, in order of decision."""
+        self.take(chunk)
+        return self._hear_taken()
+
+    def hear_end(self) -> list[Utterance]:
+        """Flush all tracks at the end of the call; return the last utterances."""
+        self.take_end()
+        return self._hear_taken() + self.last_utterances()
+
+    def _hear_taken(self) -> list[Utterance]:
+        due = self.next_frames()
+        return self.hear_frames(due, *self._models.detector.speech_probs(due.frames, due.states)) if due else []
+
+    def lose(self, seconds: float) -> None:
+        """Count audio that found no room, so that `coverage` tells."""
+        self._lost_s += seconds
 
     def _decision_order(self, utterance: Utterance) -> tuple[float, int]:
         """Order in which the utterances of a call are understood: the same however its audio was chunked."""
@@ -211,6 +279,31 @@ class CallAnalysis:
     def wants_text(self, utterance: Utterance) -> bool:
         """Whether the configuration asks for a transcript of this utterance."""
         return utterance.channel is not Channel.AGENT or self._config.transcribe_agent
+
+    def wants_recognition(self, utterance: Utterance) -> bool:
+        """Whether anything of an encoder pass would be used: of the agent's voice nothing but the text is."""
+        return utterance.channel is not Channel.AGENT or self.wants_text(utterance)
+
+    def recognize(self, utterance: Utterance, *, transcribe: bool = True) -> Recognition | None:
+        """Recognise an utterance as the call stands: in its language, with text if it is wanted.
+
+        Utterances come in order of decision, each after the one before was understood, until `language` is known;
+        from then on in any order, even at the same time.
+
+        Parameters
+        ----------
+        utterance : Utterance
+        transcribe : bool
+            False sheds the text.
+        """
+        if not self.wants_recognition(utterance):
+            return None
+        return self._models.transcriber.recognize(
+            utterance,
+            language=self.language,
+            choose_language=partial(self.likely_language, utterance),
+            transcribe=transcribe and self.wants_text(utterance),
+        )
 
     def likely_language(self, utterance: Utterance, language_probs: Mapping[str, float]) -> str | None:
         """Return the language that the call most probably is in, this utterance heard too."""
@@ -325,13 +418,7 @@ def analyze_call(events: Iterable[MediaEvent], *, models: Models, config: Analys
 
     def understood(utterances: list[Utterance], call: CallAnalysis) -> Iterator[CallEvent]:
         for utterance in utterances:
-            recognition = models.transcriber.recognize(
-                utterance,
-                language=call.language,
-                choose_language=partial(call.likely_language, utterance),
-                transcribe=call.wants_text(utterance),
-            )
-            yield from call.understand(utterance, recognition)
+            yield from call.understand(utterance, call.recognize(utterance))
 
     for event in events:
         if isinstance(event, CallStarted):

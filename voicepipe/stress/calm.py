@@ -17,7 +17,7 @@ References
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ MIN_UTTERANCES = 30
 MIN_CALLERS = 2
 Z_LIMIT = 3.5
 """Normal scores are cut off here, so that they are finite; the reference can hardly tell more."""
-SPREAD_CONFIDENCE = 0.75
+SPREAD_CONFIDENCE = 0.9
 """One-sided confidence of the spread between callers, which rests on few of them."""
 
 
@@ -129,7 +129,8 @@ def _spread(z: DoubleArray, caller: npt.NDArray[np.intp]) -> tuple[float, float]
     """Return the spread of normal scores between callers and within a caller.
 
     Between: the moment estimate of one-way random effects (Searle, Casella and McCulloch, "Variance Components", Wiley
-    1992, 3.6), its upper chi-squared limit. Within: the mean of the callers' own variances.
+    1992, 3.6), its upper chi-squared limit, and the error of the callers' grand mean, which a new caller meets as well.
+    Within: the mean of the callers' own variances.
     """
     counts = np.bincount(caller)
     n_callers = len(counts)
@@ -141,7 +142,7 @@ def _spread(z: DoubleArray, caller: npt.NDArray[np.intp]) -> tuple[float, float]
     variance = (z - means[caller])[repeated] ** 2 * count / (count - 1.0)
     within = float(np.average(variance, weights=1.0 / count))
     between = max(0.0, float(np.var(means, ddof=1)) - within * float(np.mean(1.0 / counts)))
-    between *= (n_callers - 1) / float(chi2.ppf(1.0 - SPREAD_CONFIDENCE, n_callers - 1))
+    between *= (n_callers - 1) / float(chi2.ppf(1.0 - SPREAD_CONFIDENCE, n_callers - 1)) * (1.0 + 1.0 / n_callers)
     return float(np.sqrt(between)), float(np.sqrt(max(within, 1e-4)))
 
 
@@ -169,19 +170,33 @@ class CalmReference:
     def measure(cls, samples: Mapping[CalmKind, tuple[npt.ArrayLike, Sequence[str]]]) -> Self:
         """Build from calm scores and their callers per kind, as `CalmScores.measure` takes them.
 
-        The slack is the smaller one of scoring with and without the embedding. Takes some seconds.
-
         Raises
         ------
         ModelError
             If a kind is missing or cannot be measured.
         """
-        _require_all(samples)
-        kinds = {kind: CalmScores.measure(*samples[kind]) for kind in CalmKind}
+        return cls.of_kinds({kind: CalmScores.measure(*sample) for kind, sample in samples.items()})
+
+    @classmethod
+    def of_kinds(cls, kinds: Mapping[CalmKind, CalmScores]) -> Self:
+        """Build from measured kinds.
+
+        The slack is the smaller one of scoring with and without the embedding. Simulates calls: takes some seconds.
+
+        Raises
+        ------
+        ModelError
+            If a kind is missing.
+        """
+        missing = [kind.value for kind in CalmKind if kind not in kinds]
+        if missing:
+            raise ModelError(f"The calm reference lacks {', '.join(missing)}; give calm scores of all four kinds.")
         spread = {kind: (calm.between_sd, calm.within_sd) for kind, calm in kinds.items()}
-        with_embedding = log_slack(spread[CalmKind.EARLY], spread[CalmKind.READY])
-        prosody = log_slack(spread[CalmKind.EARLY_PROSODY], spread[CalmKind.READY_PROSODY])
-        return cls(kinds=kinds, log_slack=np.minimum(with_embedding, prosody))
+        paths = {
+            (spread[CalmKind.EARLY], spread[CalmKind.READY]),
+            (spread[CalmKind.EARLY_PROSODY], spread[CalmKind.READY_PROSODY]),
+        }
+        return cls(kinds=kinds, log_slack=np.min([log_slack(*path) for path in paths], axis=0))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return plain arrays, fit for ``numpy.savez``."""
@@ -191,6 +206,11 @@ class CalmReference:
             arrays[f"{kind}.tail_prob"] = calm.tail_prob
             arrays[f"{kind}.spread"] = np.array([calm.callers, calm.between_sd, calm.within_sd])
         return arrays
+
+    def save(self, file: BinaryIO) -> None:
+        """Write `to_arrays` as an .npz file."""
+        arrays: dict[str, Any] = self.to_arrays()
+        np.savez_compressed(file, **arrays)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
@@ -214,12 +234,6 @@ class CalmReference:
         if slack.shape != BUDGETS.shape or not bool(np.all(slack >= 0.0)):
             raise ModelError("The calm reference's slack is damaged; restore it or measure it again.")
         return cls(kinds=kinds, log_slack=slack)
-
-
-def _require_all(kinds: Mapping[CalmKind, object]) -> None:
-    missing = [kind.value for kind in CalmKind if kind not in kinds]
-    if missing:
-        raise ModelError(f"The calm reference lacks {', '.join(missing)}; give calm scores of all four kinds.")
 
 
 def _read(arrays: Mapping[str, npt.NDArray[Any]], kind: CalmKind) -> CalmScores:

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from voicepipe.stress.calm import CalmKind, CalmReference
-from voicepipe.stress.evidence import OFFSETS, STAKES, accumulate, log_bets, log_evidence
+from voicepipe.stress.evidence import OFFSETS, STAKES, accumulate, bets, log_evidence
 from voicepipe.types import (
     Channel,
     ConfigError,
@@ -130,7 +130,7 @@ class EpisodeDetector:
         self._reference = reference
         self._log_level = reference.log_level(config.false_alarms_per_100_call_hours)
         self._log_growing = reference.log_level(config.growing_per_100_call_hours)
-        self._log_mass: DoubleArray = np.full((len(OFFSETS), len(STAKES)), -np.inf)
+        self._mass: DoubleArray = np.zeros((len(OFFSETS), len(STAKES)))
         self._heard_s = 0.0
         self._burst = -1
         self._burst_start_s = -np.inf
@@ -156,7 +156,7 @@ class EpisodeDetector:
     @property
     def log_e(self) -> float:
         """Natural logarithm of the evidence so far, in calm call-hours per such finding; -inf at the start."""
-        return float(log_evidence(self._log_mass))
+        return float(log_evidence(self._mass))
 
     def update(self, utterance: ScoredUtterance) -> tuple[Episode, ...]:
         """Take the next utterance of the channel.
@@ -179,9 +179,9 @@ class EpisodeDetector:
         weight = self._weigh(utterance, score)
         call_hours = max(0.0, utterance.end_s - self._heard_s) / 3600.0
         self._heard_s = max(self._heard_s, utterance.end_s)
-        bets = log_bets(z, weight=weight, between_sd=calm.between_sd, within_sd=calm.within_sd)
-        self._log_mass = accumulate(self._log_mass, call_hours=call_hours, bets=bets)
-        self._follow(utterance, score, float(bets[ORDINARY]), z)
+        e_values = bets(z, weight=weight, between_sd=calm.between_sd, within_sd=calm.within_sd)
+        self._mass = accumulate(self._mass, call_hours=call_hours, e_values=e_values)
+        self._follow(utterance, score, float(np.log(e_values[ORDINARY])), z)
         if self._open:
             return self._close(utterance.decided_s) if self._onset <= 0.0 else ()
         return self._try_open(utterance.decided_s)
@@ -233,7 +233,7 @@ class EpisodeDetector:
         closed = self._episode(EpisodeState.CLOSED, at_s)
         self._open = False
         self._closed_count += 1
-        self._log_mass = np.full_like(self._log_mass, -np.inf)
+        self._mass = np.zeros_like(self._mass)
         self._onset = 0.0
         self._run.clear()
         self._quiet_until_s = at_s + self._config.cool_down_s
@@ -265,7 +265,7 @@ class EpisodeDetector:
     def state(self) -> dict[str, Any]:
         """Return everything that the utterances so far left behind, as plain JSON values."""
         return {
-            "log_mass": [[None if np.isinf(value) else float(value) for value in row] for row in self._log_mass],
+            "mass": self._mass.tolist(),
             "heard_s": self._heard_s,
             "burst": self._burst,
             "burst_start_s": None if np.isinf(self._burst_start_s) else self._burst_start_s,
@@ -289,9 +289,7 @@ class EpisodeDetector:
     ) -> Self:
         """Return a detector that continues where `state` was taken."""
         detector = cls(call_id=call_id, channel=channel, config=config, reference=reference)
-        detector._log_mass = np.array(
-            [[-np.inf if value is None else value for value in row] for row in state["log_mass"]], dtype=np.float64
-        )
+        detector._mass = np.array(state["mass"], dtype=np.float64)
         detector._heard_s = state["heard_s"]
         detector._burst = state["burst"]
         detector._burst_start_s = -np.inf if state["burst_start_s"] is None else state["burst_start_s"]

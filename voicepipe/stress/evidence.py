@@ -4,7 +4,7 @@ The input is one normal score :math:`z_t` per utterance (`voicepipe.stress.calm`
 speech, large where an utterance is unlike calm speech. What is bet on is its bounded form
 :math:`g_t = \Phi((z_t - h) / s)` in 0..1 (`strangeness`), so one utterance, however extreme, counts only so much.
 
-**Callers differ.** A calm caller's :math:`z_t` scatters with :math:`\sigma` (`within_sd`) around the caller's own offset
+**Callers differ.** A calm caller's :math:`z_t` scatters with :math:`\sigma` (`within_sd`) around its own offset
 :math:`b`, which has standard deviation :math:`\tau` over callers (`between_sd`). An offset does not average out within
 a call, so taking utterances for independent draws from pooled calm speech overstates the evidence without limit.
 Therefore evidence is kept once per offset :math:`b_j` of a grid. With
@@ -17,7 +17,7 @@ has :math:`E[e_t \mid \text{past}] \le 1` for every calm caller with :math:`E[g_
 e-value [1]_ that assumes nothing but this mean [2]_. The stake is the best one against stressed speech whose mean is
 :math:`m`. A weight :math:`0 \le w_t \le 1` that is known without the score keeps it an e-value (Jensen).
 
-**Accumulation.** For each offset and stake a Shiryaev-Roberts e-detector [3]_ is run with *time* as the mass that enters:
+**Accumulation.** For each offset and stake a Shiryaev-Roberts e-detector [3]_ is run; what enters it is *time*:
 
 .. math:: M_t = (M_{t-1} + \Delta_t)\, e_t, \qquad \Delta_t = \text{hours of the call since the utterance before}.
 
@@ -54,7 +54,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp, ndtr
+from scipy.special import ndtr
 
 from voicepipe.types import DoubleArray
 
@@ -77,12 +77,17 @@ UTTERANCES_PER_CALL_HOUR = 300
 """Shape of the simulated calls: 6 minutes, an utterance of the caller every 12 s."""
 EARLY_UTTERANCES = 4
 """Utterances of a simulated call whose baseline is not ready."""
+COOL_DOWN_UTTERANCES = 5
+"""Utterances after an alarm in which a simulated call cannot alarm again."""
 SIMULATED_CALLS = 40_000
 BUDGETS = np.array([0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 """False alarms per 100 call-hours at which the slack is measured; the rarest is 12 alarms in the simulated hours."""
 
-LOG_PRICES: DoubleArray = np.log(len(OFFSETS) * np.diff(ndtr(np.concatenate(([-np.inf], OFFSETS[:-1], [np.inf])))))
-"""Logarithm of the prices a_j of a normal population; the last cell takes the rest of the tail."""
+PRICES: DoubleArray = len(OFFSETS) * np.diff(ndtr(np.concatenate(([-np.inf], OFFSETS[:-1], [np.inf]))))
+"""Prices a_j of a normal population; the last cell takes the rest of the tail."""
+
+MASS_LIMIT = 1e200
+"""Where accumulation stops, far above any level."""
 
 
 def strangeness(z: npt.ArrayLike) -> DoubleArray:
@@ -90,10 +95,10 @@ def strangeness(z: npt.ArrayLike) -> DoubleArray:
     return np.asarray(ndtr((np.asarray(z, dtype=np.float64) - HALF_STRANGE_Z) / STRANGE_WIDTH_Z), dtype=np.float64)
 
 
-def log_bets(
+def bets(
     z: npt.ArrayLike, *, weight: npt.ArrayLike, between_sd: npt.ArrayLike, within_sd: npt.ArrayLike
 ) -> DoubleArray:
-    """Return the logarithm of one utterance's e-values, for many calls at once.
+    """Return one utterance's e-values, for many calls at once.
 
     Parameters
     ----------
@@ -103,36 +108,36 @@ def log_bets(
     Returns
     -------
     ndarray, shape (..., len(OFFSETS), len(STAKES)), float64
+        Above 0.
     """
     offset_z = OFFSETS * np.asarray(between_sd, dtype=np.float64)[..., None]
     width = np.hypot(STRANGE_WIDTH_Z, np.asarray(within_sd, dtype=np.float64))[..., None]
     mean = ndtr((offset_z - HALF_STRANGE_Z) / width)[..., None]
     stake = np.maximum(STAKES - mean, 0.0) / (mean * (1.0 - mean))
-    gain = np.log1p(stake * (strangeness(z)[..., None, None] - mean))
-    return np.asarray(np.asarray(weight, dtype=np.float64)[..., None, None] * gain, dtype=np.float64)
+    full = 1.0 + stake * (strangeness(z)[..., None, None] - mean)
+    return np.asarray(full ** np.asarray(weight, dtype=np.float64)[..., None, None], dtype=np.float64)
 
 
-def accumulate(log_mass: DoubleArray, *, call_hours: npt.ArrayLike, bets: DoubleArray) -> DoubleArray:
+def accumulate(mass: DoubleArray, *, call_hours: npt.ArrayLike, e_values: DoubleArray) -> DoubleArray:
     """Return the e-detectors after one more utterance, for many calls at once.
 
     Parameters
     ----------
-    log_mass : ndarray, shape (..., len(OFFSETS), len(STAKES))
-        Logarithm of M in call-hours; -inf at the start of a call.
+    mass : ndarray, shape (..., len(OFFSETS), len(STAKES))
+        M in call-hours; 0 at the start of a call.
     call_hours : array_like, shape (...)
         Hours of the call since the utterance before, 0 or more.
-    bets : ndarray, shape (..., len(OFFSETS), len(STAKES))
-        From `log_bets`.
+    e_values : ndarray, shape (..., len(OFFSETS), len(STAKES))
+        From `bets`.
     """
-    with np.errstate(divide="ignore"):
-        entered = np.log(np.asarray(call_hours, dtype=np.float64))[..., None, None]
-    return np.asarray(np.logaddexp(log_mass, entered) + bets, dtype=np.float64)
+    entered = np.asarray(call_hours, dtype=np.float64)[..., None, None]
+    return np.asarray(np.minimum((mass + entered) * e_values, MASS_LIMIT), dtype=np.float64)
 
 
-def log_evidence(log_mass: DoubleArray) -> DoubleArray:
+def log_evidence(mass: DoubleArray) -> DoubleArray:
     """Return the logarithm of the evidence in call-hours, shape (...), from e-detectors (..., offsets, stakes)."""
-    per_offset = logsumexp(log_mass, axis=-1) - np.log(len(STAKES))
-    return np.asarray(np.min(per_offset - LOG_PRICES, axis=-1), dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.min(np.mean(mass, axis=-1) / PRICES, axis=-1)), dtype=np.float64)
 
 
 def log_bound(false_alarms_per_100_call_hours: npt.ArrayLike) -> DoubleArray:
@@ -140,10 +145,10 @@ def log_bound(false_alarms_per_100_call_hours: npt.ArrayLike) -> DoubleArray:
     return np.asarray(np.log(100.0 / np.asarray(false_alarms_per_100_call_hours)), dtype=np.float64)
 
 
-def simulated_calm_peaks(
+def simulated_calm_scores(
     spreads: Sequence[tuple[float, float]], *, calls: int, seed: int, offset_df: float = OFFSET_DF
 ) -> DoubleArray:
-    """Return the highest evidence in each of many simulated calls of calm callers.
+    """Return the normal scores of simulated calls, each of another calm caller.
 
     Parameters
     ----------
@@ -156,21 +161,49 @@ def simulated_calm_peaks(
 
     Returns
     -------
-    ndarray, shape (calls,), float64
-        `log_evidence`, in call-hours.
+    ndarray, shape (calls, len(spreads)), float64
     """
     rng = np.random.default_rng(seed)
-    offset = rng.standard_normal(calls)
+    offset = rng.standard_normal((calls, 1))
     if np.isfinite(offset_df):
-        offset *= np.sqrt((offset_df - 2.0) / rng.chisquare(offset_df, calls))
-    log_mass = np.full((calls, len(OFFSETS), len(STAKES)), -np.inf)
-    peak = np.full(calls, -np.inf)
-    for between_sd, within_sd in spreads:
-        z = offset * between_sd + within_sd * rng.standard_normal(calls)
-        bets = log_bets(z, weight=1.0, between_sd=between_sd, within_sd=within_sd)
-        log_mass = accumulate(log_mass, call_hours=1.0 / UTTERANCES_PER_CALL_HOUR, bets=bets)
-        peak = np.maximum(peak, log_evidence(log_mass))
-    return peak
+        offset *= np.sqrt((offset_df - 2.0) / rng.chisquare(offset_df, (calls, 1)))
+    between_sd, within_sd = np.array(spreads).T
+    return np.asarray(offset * between_sd + within_sd * rng.standard_normal((calls, len(spreads))), dtype=np.float64)
+
+
+def simulated_alarms(
+    z: DoubleArray, spreads: Sequence[tuple[float, float]], *, log_level: float = np.inf
+) -> tuple[npt.NDArray[np.int64], DoubleArray]:
+    """Accumulate evidence over simulated calls, begin anew after each alarm, and pause for `COOL_DOWN_UTTERANCES`.
+
+    Parameters
+    ----------
+    z : ndarray, shape (calls, utterances), float64
+    spreads : sequence of (between_sd, within_sd)
+        Of each utterance.
+    log_level : float
+        Logarithm of the level of an alarm, in call-hours.
+
+    Returns
+    -------
+    alarms : ndarray, shape (calls,), int64
+    peak : ndarray, shape (calls,), float64
+        Highest `log_evidence` in each call.
+    """
+    mass = np.zeros((len(z), len(OFFSETS), len(STAKES)))
+    peak = np.full(len(z), -np.inf)
+    alarms = np.zeros(len(z), dtype=np.int64)
+    quiet_until = np.zeros(len(z), dtype=np.int64)
+    for t, (between_sd, within_sd) in enumerate(spreads):
+        e_values = bets(z[:, t], weight=1.0, between_sd=between_sd, within_sd=within_sd)
+        mass = accumulate(mass, call_hours=1.0 / UTTERANCES_PER_CALL_HOUR, e_values=e_values)
+        reached = log_evidence(mass)
+        peak = np.maximum(peak, reached)
+        alarm = (reached >= log_level) & (t >= quiet_until)
+        alarms += alarm
+        quiet_until[alarm] = t + 1 + COOL_DOWN_UTTERANCES
+        mass[alarm] = 0.0
+    return alarms, peak
 
 
 def log_slack(early: tuple[float, float], ready: tuple[float, float], *, seed: int = 0) -> DoubleArray:
@@ -185,16 +218,21 @@ def log_slack(early: tuple[float, float], ready: tuple[float, float], *, seed: i
     Returns
     -------
     ndarray, shape (len(BUDGETS),), float64
-        `log_bound` minus the logarithm of the lowest level that at most B false alarms per 100 call-hours reach;
-        0 or more, so the level is never above the bound.
+        `log_bound` minus the logarithm of the lowest level at which the simulated callers raise at most B false alarms
+        per 100 call-hours; 0 or more, so the level is never above the bound.
     """
     utterances = round(CALL_HOURS * UTTERANCES_PER_CALL_HOUR)
     spreads = [early] * EARLY_UTTERANCES + [ready] * (utterances - EARLY_UTTERANCES)
-    peaks = np.sort(
-        np.concatenate(
-            [simulated_calm_peaks(spreads, calls=SIMULATED_CALLS // 8, seed=seed + part) for part in range(8)]
-        )
-    )[::-1]
-    allowed = np.floor(BUDGETS / 100.0 * CALL_HOURS * len(peaks)).astype(int)
-    levels = peaks[np.minimum(allowed, len(peaks)) - 1]
-    return np.asarray(np.maximum(0.0, log_bound(BUDGETS) - levels), dtype=np.float64)
+    z = simulated_calm_scores(spreads, calls=SIMULATED_CALLS, seed=seed)
+    peaks = np.concatenate([simulated_alarms(part, spreads)[1] for part in np.array_split(z, 8)])
+    order = np.argsort(-peaks)
+    levels = []
+    for budget in BUDGETS:
+        allowed = int(budget / 100.0 * CALL_HOURS * SIMULATED_CALLS)
+        low, high = 0, min(allowed, len(peaks) - 1)
+        while low < high:  # the most calls that may alarm at all, since some alarm more than once
+            middle = (low + high + 1) // 2
+            alarms, _ = simulated_alarms(z[order[: middle + 1]], spreads, log_level=float(peaks[order[middle]]))
+            low, high = (middle, high) if alarms.sum() <= allowed else (low, middle - 1)
+        levels.append(peaks[order[low]])
+    return np.asarray(np.maximum(0.0, log_bound(BUDGETS) - np.array(levels)), dtype=np.float64)

@@ -185,6 +185,7 @@ class OnnxStressScorer:
             confidence=_confidence(speech_s, maturity=_maturity(mine), has_embedding=bool(feeds["present"][0, 0])),
             model_id=self.model_id,
             baseline_ready=mine.ready,
+            with_embedding=bool(feeds["present"][0, 0]),
             top_features=strongest(
                 logit[:, 0].astype(np.float64),
                 values=prosody.values,

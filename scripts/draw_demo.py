@@ -1,0 +1,27 @@
+"""Draw docs/demo.svg: the demo's own output, as a terminal shows it. Run ``python scripts/draw_demo.py``."""
+
+import io
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from voicepipe.config import load_settings
+from voicepipe.demo import run
+
+
+def main() -> int:
+    """Run the demo and write the picture; fail if the demo does."""
+    console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True, highlight=False)
+    if not run(load_settings(), fast=True, console=console):
+        print("The demo did not come out as it should; no picture was written.", file=sys.stderr)
+        return 1
+    out = Path(__file__).resolve().parents[1] / "docs" / "demo.svg"
+    out.parent.mkdir(exist_ok=True)
+    console.save_svg(str(out), title="voicepipe demo")
+    print(out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

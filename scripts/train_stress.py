@@ -1,0 +1,170 @@
+"""Train the stress model from a folder of corpora and write a model folder.
+
+    python scripts/train_stress.py --corpora DIR --whisper DIR --out models/NAME [--noise DIR] [--music DIR]
+
+The folder holds corpora with a ``manifest.csv`` each, or CREMA-D as published. Features are computed through the
+product's own path and cached; a second run with the same cache takes minutes. With ``--folds DIR`` the models of the
+speaker-disjoint folds are written, too: each a full model folder with the list of speakers it has not heard.
+"""
+
+import argparse
+import hashlib
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+from stress_corpora import read_corpora  # noqa: E402
+from stress_features import cache_features  # noqa: E402
+from stress_fit import Recipe  # noqa: E402
+from stress_folds import (  # noqa: E402
+    MAIN_CONDITION,
+    Data,
+    Fitted,
+    Scored,
+    calibration_of,
+    first_scores,
+    fit_speakers,
+    load_data,
+    merged,
+    score_calls,
+    speaker_folds,
+    stress_of,
+    without_fold,
+    write_model,
+)
+from stress_model import draw_calls, rows_of, unheard  # noqa: E402
+from stress_telephone import read_backgrounds  # noqa: E402
+
+from voicepipe.stress.baseline import READY_SPEECH_S  # noqa: E402
+from voicepipe.stress.calm import CalmKind, CalmReference  # noqa: E402
+
+TEST_DRAWS = 3
+"""Simulated calls of each held-out speaker, for the calibration and the calm reference."""
+READY_MATURITY = READY_SPEECH_S / (READY_SPEECH_S + 10.0)
+
+
+def main() -> None:
+    args = _arguments()
+    clips = read_corpora(args.corpora)
+    backgrounds = read_backgrounds(noise=args.noise, music=args.music)
+    for condition in (MAIN_CONDITION, *args.conditions):
+        cache_features(clips, condition=condition, cache=args.cache, whisper=args.whisper, backgrounds=backgrounds)
+    data = load_data(clips, conditions=args.conditions, cache=args.cache)
+    recipe = Recipe()
+    folds = speaker_folds(data.label, count=args.fold_count, seed=args.seed)
+
+    parts: list[Scored] = []
+    fold_models: list[Fitted] = []
+    for fold in range(args.fold_count):
+        model = fit_speakers(
+            data, speakers=np.unique(data.label.speaker[folds != fold]), recipe=recipe, draws=args.draws, seed=args.seed
+        )
+        fold_models.append(model)
+        parts.append(_score_held_out(model, data, folds == fold, fold=fold, seed=args.seed))
+        print(f"fold {fold}: {np.count_nonzero(folds == fold)} utterances held out", flush=True)
+    scored = merged(parts)
+
+    both, alone = calibration_of(scored, data.label)
+    final = fit_speakers(
+        data, speakers=np.unique(data.label.speaker), recipe=recipe, draws=args.draws, seed=args.seed
+    )
+    final = Fitted(heads=final.heads.calibrated(both=both, alone=alone), norms=final.norms)
+    whisper_sha256 = hashlib.sha256((args.whisper / "model.bin").read_bytes()).hexdigest()
+    corpora = sorted({clip.corpus for clip in clips})
+    write_model(
+        final, args.out, model_id=args.out.name, corpora=corpora, seed=args.seed, whisper_sha256=whisper_sha256
+    )
+    np.savez(args.out / "calm.npz", **calm_reference(scored, data, calibrations=(both, alone)).to_arrays())
+    print(f"wrote {args.out}", flush=True)
+    if args.folds is not None:
+        for fold, model in enumerate(fold_models):
+            others = without_fold(scored, fold)
+            cross = calibration_of(others, data.label)
+            folder = args.folds / str(fold)
+            write_model(
+                Fitted(heads=model.heads.calibrated(both=cross[0], alone=cross[1]), norms=model.norms),
+                folder,
+                model_id=f"{args.out.name}-fold{fold}",
+                corpora=corpora,
+                seed=args.seed,
+                whisper_sha256=whisper_sha256,
+            )
+            reference = calm_reference(others, data, calibrations=cross)
+            np.savez(folder / "calm.npz", **reference.to_arrays())
+            held_out = sorted(set(data.label.speaker[folds == fold].tolist()))
+            (folder / "held_out.txt").write_text("\n".join(held_out) + "\n", encoding="utf-8")
+        _write_out_of_fold(args.folds.parent / "oof.npz", scored, data, calibrations=(both, alone))
+
+
+def calm_reference(scored: Scored, data: Data, *, calibrations: tuple) -> CalmReference:
+    """Gather what held-out speakers' unstressed utterances score, by kind of baseline and with or without embedding."""
+    labels = rows_of(data.label, scored.rows)
+    calm = labels.stress == 0.0
+    samples = {}
+    for kind in CalmKind:
+        ready, embedded = "ready" in kind.value, "prosody" not in kind.value
+        calibration = calibrations[0] if embedded else calibrations[1]
+        logit = stress_of(scored, calibration, alone=not embedded)
+        rows = calm & ((scored.maturity >= READY_MATURITY) == ready)
+        samples[kind] = (1.0 / (1.0 + np.exp(-logit[rows])), labels.voice[rows].tolist())
+    return CalmReference.measure(samples)
+
+
+def _score_held_out(model: Fitted, data: Data, mine: np.ndarray, *, fold: int, seed: int) -> Scored:
+    table, labels = rows_of(data.table, mine), rows_of(data.label, mine)
+    rng = np.random.default_rng([seed, fold])
+    told = first_scores(model, table, labels)
+    calls = [unheard(labels), *(draw_calls(labels, rng=rng) for _ in range(TEST_DRAWS))]
+    scored = merged([score_calls(model, table, one, weights=told, fold=fold) for one in calls])
+    index = np.flatnonzero(mine)
+    return Scored(
+        rows=index[scored.rows],
+        raw=scored.raw,
+        raw_alone=scored.raw_alone,
+        maturity=scored.maturity,
+        fold=scored.fold,
+    )
+
+
+def _write_out_of_fold(path: Path, scored: Scored, data: Data, *, calibrations: tuple) -> None:
+    labels = rows_of(data.label, scored.rows)
+    of_clip = data.table.clip[scored.rows]
+    np.savez(
+        path,
+        corpus=labels.corpus,
+        speaker=labels.speaker,
+        voice=labels.voice,
+        gender=labels.gender,
+        emotion=np.asarray([data.clips[i].emotion or "" for i in of_clip]),
+        file=np.asarray([data.clips[i].file for i in of_clip]),
+        speech_s=data.table.speech_s[scored.rows],
+        maturity=scored.maturity,
+        fold=scored.fold,
+        stress=1.0 / (1.0 + np.exp(-stress_of(scored, calibrations[0]))),
+        stress_prosody=1.0 / (1.0 + np.exp(-stress_of(scored, calibrations[1], alone=True))),
+    )
+    print(f"wrote {path}", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpora", type=Path, required=True, help="folder with one subfolder for each corpus")
+    parser.add_argument("--whisper", type=Path, required=True, help="folder of the Whisper model whose embedding is used")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write; its name becomes the model's id")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/stress"), help="where features are kept")
+    parser.add_argument("--noise", type=Path, default=None, help="recordings of noise for the line simulation")
+    parser.add_argument("--music", type=Path, default=None, help="recordings of hold music for the line simulation")
+    parser.add_argument(
+        "--conditions", nargs="*", default=["line1"], help="line conditions to train on beside mulaw (default: line1)"
+    )
+    parser.add_argument("--folds", type=Path, default=None, help="folder to write the fold models to")
+    parser.add_argument("--fold-count", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=3, help="simulated baselines for each utterance and condition")
+    parser.add_argument("--seed", type=int, default=7)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.events.calls import make_call, make_messages
+from voicepipe.events.recorder import Recorder
+from voicepipe.events.relay import Backoff
+from voicepipe.events.store import RecordError, Store
+from voicepipe.types import CallStarted, StoreError
+
+NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "store.db", sinks=("kafka",), clock=lambda: NOW) as opened:
+        yield opened
+
+
+def make_recorder(store: Store, *, capacity: int = 100) -> Recorder:
+    return Recorder(store, backoff=Backoff(first_s=0.01, cap_s=0.02), rng=random.Random(1), capacity=capacity)
+
+
+def fill_disk(store: Store) -> None:
+    """Let the database grow no further: SQLite then says that the disk is full."""
+    with store._writing() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+
+def make_room(store: Store) -> None:
+    with store._writing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+
+
+def test_what_the_store_takes_is_on_the_disk_at_once(store: Store) -> None:
+    recorder = make_recorder(store)
+    assert recorder.record([CallStarted(call=make_call())], make_messages())
+    assert (recorder.held, store.depth("kafka").pending) == (0, 4)
+
+
+def test_a_full_disk_loses_nothing_and_keeps_the_order(store: Store) -> None:
+    recorder = make_recorder(store)
+    fill_disk(store)
+    calls = [f"call-{index}" for index in range(40)]
+    on_disk = [recorder.record([], make_messages(call_id)) for call_id in calls]
+    assert on_disk == sorted(on_disk, reverse=True)
+    assert recorder.held == on_disk.count(False) > 0
+    assert "is full; make room" in str(recorder.last_error)
+    assert recorder.retry() not in (None, 0.0)
+    make_room(store)
+    while recorder.retry() is not None:
+        pass
+    assert (recorder.held, recorder.last_error) == (0, None)
+    with store.claim("kafka", limit=1000) as claim:
+        pass
+    assert [row.event_id for row in claim.rows] == [
+        item.event_id for call_id in calls for item in make_messages(call_id)
+    ]
+
+
+def test_the_thread_tries_again_by_itself(store: Store) -> None:
+    recorder = make_recorder(store)
+    fill_disk(store)
+    while recorder.record([], make_messages(f"call-{store.depth('kafka').pending}")):
+        pass
+    recorder.start()
+    make_room(store)
+    assert recorder.stop() == 0
+    assert recorder.held == 0
+
+
+def test_what_is_still_held_at_the_end_is_counted(store: Store) -> None:
+    recorder = make_recorder(store)
+    fill_disk(store)
+    while recorder.record([], make_messages(f"call-{store.depth('kafka').pending}")):
+        pass
+    recorder.start()
+    assert recorder.stop() == 1
+    make_room(store)
+
+
+def test_more_than_the_capacity_is_refused_aloud(store: Store) -> None:
+    recorder = make_recorder(store, capacity=1)
+    fill_disk(store)
+    while recorder.record([], make_messages(f"call-{store.depth('kafka').pending}")):
+        pass
+    with pytest.raises(StoreError, match="1 records wait for the store"):
+        recorder.record([], make_messages("last"))
+    make_room(store)
+
+
+def test_a_record_that_no_store_takes_is_refused_aloud_and_blocks_nothing(store: Store) -> None:
+    class Broken:
+        event_id, topic, key, headers, body = "1", "t", None, (), b""
+
+    recorder = make_recorder(store)
+    with pytest.raises(RecordError):
+        recorder.record([], [Broken()])  # type: ignore[list-item]
+    assert recorder.record([], make_messages())

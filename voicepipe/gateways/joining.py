@@ -1,0 +1,234 @@
+"""Legs become calls: two sockets of one call are joined, and a connection that comes back goes on.
+
+Pure and synchronous; the server says what time it is.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from voicepipe.gateways.decoder import CONNECTION_LOST, CloseCode, Decoder
+from voicepipe.types import AudioChunk, Call, CallEnded, CallStarted, Channel, MediaEvent
+
+REMEMBERED_CALLS = 10_000
+"""How many ended calls are remembered, so that an id that is used again gets a call of its own."""
+
+
+class JoiningConfig(BaseModel):
+    """How long a call outlives its connections."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reconnect_s: float = Field(
+        default=20.0, ge=0.0, description="How long a call waits for a connection that broke off, or did not come yet."
+    )
+    linger_s: float = Field(
+        default=0.0, ge=0.0, description="How long a call that ended in order waits for another stream of the same id."
+    )
+
+
+@dataclass(slots=True)
+class _Leg:
+    """One connection of a call: how much later than the call it began."""
+
+    offset_s: float
+    live: "_LiveCall"
+
+
+@dataclass(slots=True)
+class _LiveCall:
+    """A call with all its connections."""
+
+    call: Call
+    announced_id: str
+    owner: str
+    legs: list[Decoder] = field(default_factory=list)
+    rates_hz: dict[Channel, int] = field(default_factory=dict)
+    ended: set[Channel] = field(default_factory=set)
+    reason: str = CONNECTION_LOST
+    ends_at_s: float | None = None
+
+
+class CallJoiner:
+    """Turns the events of single connections into those of whole calls.
+
+    For every call that comes out there is one `CallStarted`, then chunks, then one `CallEnded`, however many
+    connections carried it. Connections with the same call id belong to one call while it is alive:
+
+    * their `CallStarted` is swallowed, their times are counted from the call's first connection;
+    * of two that carry the same channel the newer counts, the older is to be closed: it is what a broken connection
+      looks like before it times out;
+    * the call ends when all its channels have ended in order, or when it has been without any connection for
+      `JoiningConfig.reconnect_s`.
+
+    An id that comes again after its call has ended makes a new call, ``ID.2``, so that events keep ids of their own.
+
+    Parameters
+    ----------
+    config : JoiningConfig
+    """
+
+    def __init__(self, *, config: JoiningConfig) -> None:
+        self._config = config
+        self._calls: dict[str, _LiveCall] = {}
+        self._legs: dict[Decoder, _Leg] = {}
+        self._superseded: list[Decoder] = []
+        self._ended: OrderedDict[str, int] = OrderedDict()
+
+    @property
+    def calls(self) -> int:
+        """Calls that are alive, those among them that wait for a connection to come back."""
+        return len(self._calls)
+
+    def take(self, leg: Decoder, events: Sequence[MediaEvent], *, now_s: float, owner: str = "") -> list[MediaEvent]:
+        """Translate what one connection gave.
+
+        Parameters
+        ----------
+        leg : Decoder
+        events : sequence of MediaEvent
+            What its `feed` or `end` returned.
+        now_s : float
+            Time by a clock that never goes back.
+        owner : str
+            Whose connection it is; a connection of somebody else cannot join a call.
+
+        Returns
+        -------
+        list of MediaEvent
+            Of the call; `call_id` may differ from the connection's.
+
+        Raises
+        ------
+        GatewayProtocolError
+            If the connection cannot join the call that has its id; its `closing` is set, the call is untouched.
+        """
+        taken: list[MediaEvent] = []
+        for event in events:
+            if isinstance(event, CallStarted):
+                taken += self._begin(leg, event, owner=owner)
+            elif leg not in self._legs:
+                continue
+            elif isinstance(event, AudioChunk):
+                taken.append(self._rebase(leg, event, now_s=now_s))
+            else:
+                taken += self._leave(leg, event.reason, now_s=now_s)
+        return taken
+
+    def superseded(self) -> list[Decoder]:
+        """Return the connections that a newer one replaced, once each, to be closed."""
+        superseded, self._superseded = self._superseded, []
+        return superseded
+
+    def call_of(self, leg: Decoder) -> Call | None:
+        """Return the call that a connection is part of."""
+        joined = self._legs.get(leg)
+        return joined.live.call if joined else None
+
+    def offset_s(self, leg: Decoder) -> float:
+        """Return how many seconds after its call a connection began."""
+        joined = self._legs.get(leg)
+        return joined.offset_s if joined else 0.0
+
+    def legs_of(self, call_id: str) -> list[Decoder]:
+        """Return the connections that carry a call now."""
+        live = next((live for live in self._calls.values() if live.call.call_id == call_id), None)
+        return list(live.legs) if live else []
+
+    def expire(self, *, now_s: float) -> list[MediaEvent]:
+        """End the calls that have waited long enough; to be called about once a second."""
+        due = [live for live in self._calls.values() if live.ends_at_s is not None and live.ends_at_s <= now_s]
+        return [self._end(live) for live in due]
+
+    def finish(self) -> list[MediaEvent]:
+        """End all calls: nothing more will come."""
+        return [self._end(live) for live in list(self._calls.values())]
+
+    def _begin(self, leg: Decoder, event: CallStarted, *, owner: str) -> list[MediaEvent]:
+        announced = event.call
+        live = self._calls.get(announced.call_id)
+        started: list[MediaEvent] = []
+        if live is None:
+            live = self._calls[announced.call_id] = _LiveCall(
+                call=replace(announced, call_id=self._fresh_id(announced.call_id)),
+                announced_id=announced.call_id,
+                owner=owner,
+            )
+            started.append(CallStarted(call=live.call))
+        else:
+            self._check_fit(leg, announced, live, owner=owner)
+        for older in [older for older in live.legs if set(older.channels) & set(leg.channels)]:
+            self._forget(older)
+            self._superseded.append(older)
+        live.legs.append(leg)
+        live.ended -= set(leg.channels)
+        live.ends_at_s = None
+        self._legs[leg] = _Leg((announced.started_at - live.call.started_at).total_seconds(), live)
+        return started
+
+    def _check_fit(self, leg: Decoder, announced: Call, live: _LiveCall, *, owner: str) -> None:
+        if owner != live.owner or announced.gateway != live.call.gateway:
+            raise leg.refuse(
+                CloseCode.POLICY, f"Call {announced.call_id} is alive and somebody else's; use an id of your own."
+            )
+        strange = [channel for channel in leg.channels if channel not in live.call.channels]
+        if strange:
+            raise leg.refuse(
+                CloseCode.POLICY,
+                f"Call {announced.call_id} began with the channels {', '.join(live.call.channels)}; to join "
+                f"{', '.join(strange)}, name all channels of the call on its first connection.",
+            )
+
+    def _rebase(self, leg: Decoder, chunk: AudioChunk, *, now_s: float) -> AudioChunk:
+        joined = self._legs[leg]
+        live = joined.live
+        rate_hz = live.rates_hz.setdefault(chunk.channel, chunk.sample_rate_hz)
+        if rate_hz != chunk.sample_rate_hz:
+            self._forget(leg)
+            if not live.legs:
+                live.ends_at_s = now_s + self._config.reconnect_s
+            raise leg.refuse(
+                CloseCode.UNSUPPORTED,
+                f"Call {live.call.call_id} began at {rate_hz} Hz on its {chunk.channel} channel and goes on at "
+                f"{chunk.sample_rate_hz} Hz; keep one rate.",
+            )
+        return replace(
+            chunk,
+            call_id=live.call.call_id,
+            first_sample=chunk.first_sample + round(joined.offset_s * chunk.sample_rate_hz),
+        )
+
+    def _leave(self, leg: Decoder, reason: str, *, now_s: float) -> list[MediaEvent]:
+        live = self._legs[leg].live
+        self._forget(leg)
+        if reason != CONNECTION_LOST:
+            live.ended |= set(leg.channels)
+            live.reason = reason
+        if live.legs:
+            return []
+        in_order = live.ended >= set(live.call.channels)
+        if not in_order:
+            live.reason = CONNECTION_LOST
+        wait_s = self._config.linger_s if in_order else self._config.reconnect_s
+        if wait_s == 0:
+            return [self._end(live)]
+        live.ends_at_s = now_s + wait_s
+        return []
+
+    def _forget(self, leg: Decoder) -> None:
+        self._legs.pop(leg).live.legs.remove(leg)
+
+    def _end(self, live: _LiveCall) -> CallEnded:
+        for leg in list(live.legs):
+            self._forget(leg)
+        del self._calls[live.announced_id]
+        self._ended[live.announced_id] = self._ended.pop(live.announced_id, 0) + 1
+        while len(self._ended) > REMEMBERED_CALLS:
+            self._ended.popitem(last=False)
+        return CallEnded(call_id=live.call.call_id, reason=live.reason)
+
+    def _fresh_id(self, announced_id: str) -> str:
+        times = self._ended.get(announced_id, 0)
+        return f"{announced_id}.{times + 1}" if times else announced_id

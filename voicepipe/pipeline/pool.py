@@ -1,0 +1,506 @@
+"""Many live calls at once on the models of one process.
+
+One thread hears: it frames what the calls sent and runs voice activity over all of them, tick by tick. A few worker
+threads recognise and score the utterances, the most urgent first. Each call is one `CallAnalysis`, driven as
+`analyze_call` drives it: its utterances are understood one after the other, in the order in which they were decided,
+so that a live call gives what the recording of it gives.
+
+Nothing that is called from outside waits. What does not fit is left out in the order agent's text, caller's text,
+encoder pass, and counted; scoring and events are never left out.
+
+Stages told to the observer, in seconds: ``hear`` (one tick of voice activity over all calls), ``wait`` (an utterance,
+from its decision to a worker), ``recognize``, ``understand`` and ``event`` (from the sound of the utterance's last
+sample to its event).
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from voicepipe.pipeline.call import AnalysisConfig, CallAnalysis, Models
+from voicepipe.ports import CallObserver, VoiceDetectorState
+from voicepipe.types import (
+    SAMPLE_RATE_HZ,
+    AudioChunk,
+    Call,
+    CallEvent,
+    CallStarted,
+    Channel,
+    Recognition,
+    Utterance,
+    VoicepipeError,
+)
+
+_FIRST_COST_S = 0.1
+"""Guess of what one utterance takes, until the first ones were measured."""
+
+_COST_MEMORY = 0.9
+"""Weight of the past in the running mean of what an utterance takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolConfig:
+    """How many live calls share the machine, and what is left out first when it is too slow for them.
+
+    Attributes
+    ----------
+    workers : int
+        Threads that recognise and score; about the number of cores.
+    tick_s : float
+        Voice activity runs over all calls this often. Longer is cheaper and later.
+    max_calls : int
+        Calls at a time.
+    max_buffer_s : float
+        Audio of one call, in seconds of one track, that waits to be heard: while the models load, or while the
+        machine is too busy even for voice activity. What comes beyond it is lost and counted as ``late_audio``.
+    max_waiting : int
+        Utterances that wait to be understood; while there are as many, no more audio is heard.
+    shed_agent_text_s : float
+        Longest wait for a worker, expected or spent, beyond which the agent's utterances get no text.
+    shed_caller_text_s : float
+        ... beyond which the caller's utterances get no text either ...
+    shed_embedding_s : float
+        ... and beyond which they are scored by prosody alone, without an encoder pass.
+    """
+
+    workers: int = 2
+    tick_s: float = 0.2
+    max_calls: int = 200
+    max_buffer_s: float = 60.0
+    max_waiting: int = 512
+    shed_agent_text_s: float = 1.5
+    shed_caller_text_s: float = 2.5
+    shed_embedding_s: float = 3.5
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.max_calls < 1 or self.max_waiting < 1:
+            raise ValueError(
+                f"workers {self.workers}, max_calls {self.max_calls}, max_waiting {self.max_waiting}: "
+                "each must be 1 or more"
+            )
+        if not 0.0 < self.tick_s <= 2.0 or self.max_buffer_s <= 0.0:
+            raise ValueError(f"tick_s {self.tick_s} must lie in (0, 2], max_buffer_s {self.max_buffer_s} above 0")
+        if not 0.0 < self.shed_agent_text_s <= self.shed_caller_text_s <= self.shed_embedding_s:
+            raise ValueError(
+                f"shed_agent_text_s {self.shed_agent_text_s}, shed_caller_text_s {self.shed_caller_text_s}, "
+                f"shed_embedding_s {self.shed_embedding_s}: each must be above 0 and not below the one before"
+            )
+
+
+class Effort(IntEnum):
+    """How much of the encoder and decoder an utterance gets."""
+
+    NOTHING = 0
+    EMBEDDING = 1
+    TEXT = 2
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An utterance on its way to being understood."""
+
+    utterance: Utterance
+    since_s: float
+    effort: Effort
+    taken: bool = False
+    recognition: Recognition | None = None
+    recognized: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still asks for a worker."""
+        return not self.taken and self.effort is not Effort.NOTHING
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be understood."""
+        return self.recognized or self.effort is Effort.NOTHING
+
+
+@dataclass(slots=True, eq=False)
+class _LiveCall:
+    """A call in the pool; `analysis` is there once the models are."""
+
+    call: Call
+    inbox: deque[AudioChunk] = field(default_factory=deque)
+    inbox_s: float = 0.0
+    lost_s: float = 0.0
+    end_reason: str | None = None
+    began_s: float | None = None
+    analysis: CallAnalysis | None = None
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    announced: bool = False
+    heard_all: bool = False
+    settling: bool = False
+
+    @property
+    def can_settle(self) -> bool:
+        """Whether there is something to tell that no worker is telling."""
+        if self.settling or self.analysis is None:
+            return False
+        if not self.announced:
+            return True
+        return self.waiting[0].ready if self.waiting else self.heard_all
+
+
+class CallPool:
+    """Analyses live calls.
+
+    Parameters
+    ----------
+    config : PoolConfig
+    analysis : AnalysisConfig
+        The same that recordings are analysed with.
+    deliver : callable
+        Takes each call event, of one call in order, from a worker thread. It may wait; workers then wait too.
+    observer : CallObserver
+    clock : callable, optional
+        Seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: PoolConfig,
+        analysis: AnalysisConfig,
+        deliver: Callable[[CallEvent], None],
+        observer: CallObserver,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._analysis_config = analysis
+        self._deliver = deliver
+        self._observer = observer
+        self._clock = clock
+        self._models: Models | None = None
+        self._calls: dict[str, _LiveCall] = {}
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._emptied = threading.Condition(self._lock)
+        self._halt = threading.Event()
+        self._stopping = False
+        self._threads: list[threading.Thread] = []
+        self._recognize_s = {Effort.TEXT: _FIRST_COST_S, Effort.EMBEDDING: _FIRST_COST_S, Effort.NOTHING: 0.0}
+        self._understand_s = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether the models are here."""
+        return self._models is not None
+
+    @property
+    def n_calls(self) -> int:
+        """Calls in the pool, those that are over but not yet told among them."""
+        return len(self._calls)
+
+    @property
+    def n_waiting(self) -> int:
+        """Utterances that wait to be understood."""
+        with self._lock:
+            return sum(len(call.waiting) for call in self._calls.values())
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another call may begin."""
+        return not self._stopping and len(self._calls) < self._config.max_calls
+
+    def equip(self, models: Models) -> None:
+        """Give the pool its models; it begins to hear what came meanwhile."""
+        self._models = models
+        hear = threading.Thread(target=self._hear_on, args=(models,), name="hear", daemon=True)
+        workers = [f"analyse-{number}" for number in range(self._config.workers)]
+        self._threads = [hear, *(threading.Thread(target=self._work_on, name=name, daemon=True) for name in workers)]
+        for thread in self._threads:
+            thread.start()
+
+    def start_call(self, call: Call) -> bool:
+        """Begin a call; never waits.
+
+        Returns
+        -------
+        bool
+            False if there is no room, or if the call is in the pool already.
+        """
+        with self._lock:
+            if not self.has_room or call.call_id in self._calls:
+                return False
+            self._calls[call.call_id] = _LiveCall(call=call)
+        self._observer.on_media(CallStarted(call=call))
+        return True
+
+    def hear(self, chunk: AudioChunk) -> None:
+        """Take in audio of a call; never waits. Audio of a call that is not in the pool is passed over."""
+        seconds = chunk.samples.size / chunk.sample_rate_hz
+        with self._lock:
+            live = self._calls.get(chunk.call_id)
+            if live is None or live.end_reason is not None:
+                return
+            if live.began_s is None:
+                live.began_s = self._clock() - chunk.first_sample / chunk.sample_rate_hz - seconds
+            if fits := live.inbox_s + seconds <= self._config.max_buffer_s:
+                live.inbox.append(chunk)
+                live.inbox_s += seconds
+            else:
+                live.lost_s += seconds
+        self._observer.on_media(chunk)
+        if not fits:
+            self._observer.on_shed("late_audio", seconds)
+
+    def end_call(self, call_id: str, reason: str) -> None:
+        """End a call; never waits. Its last events come when all that it said is understood."""
+        with self._lock:
+            live = self._calls.get(call_id)
+            if live is not None and live.end_reason is None:
+                live.end_reason = reason
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until no call is in the pool; False if some still are after `timeout_s`."""
+        with self._lock:
+            return self._emptied.wait_for(lambda: not self._calls, timeout_s)
+
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """End all calls, understand what they said and end the threads.
+
+        Returns
+        -------
+        bool
+            False if calls were left after `timeout_s`: what they were to tell is lost.
+        """
+        with self._lock:
+            self._stopping = True
+            calls = list(self._calls)
+        for call_id in calls:
+            self.end_call(call_id, "shutdown")
+        emptied = self._models is not None and self.drain(timeout_s)
+        with self._lock:
+            self._calls.clear()
+            self._halt.set()
+            self._work.notify_all()
+        for thread in self._threads:
+            thread.join(timeout_s)
+        return emptied
+
+    # Hearing: one thread.
+
+    def _hear_on(self, models: Models) -> None:
+        next_s = self._clock()
+        while not self._halt.is_set():
+            began_s = self._clock()
+            if self.n_waiting < self._config.max_waiting and self._hear_all(models):
+                self._observer.on_stage("hear", self._clock() - began_s)
+            next_s = max(next_s + self._config.tick_s, self._clock())
+            self._halt.wait(next_s - self._clock())
+
+    def _hear_all(self, models: Models) -> bool:
+        """Hear what every call sent since the last tick; return whether there was anything."""
+        with self._lock:
+            calls = list(self._calls.values())
+        taken = [live for live in calls if not live.heard_all and self._take(live, models)]
+        self._hear_frames(taken, models)
+        ended = [live for live in taken if live.end_reason is not None and not live.inbox]
+        for live in ended:
+            _analysis(live).take_end()
+        self._hear_frames(ended, models)
+        for live in ended:
+            self._queue(live, _analysis(live).last_utterances())
+            with self._lock:
+                live.heard_all = True
+                self._work.notify()
+        return bool(taken)
+
+    def _hear_frames(self, calls: Iterable[_LiveCall], models: Models) -> None:
+        """Run voice activity over all frames that are due, in one batch."""
+        due = [(live, frames) for live in calls if (frames := _analysis(live).next_frames()) is not None]
+        batch = [track for _, frames in due for track in frames.frames]
+        states: Sequence[VoiceDetectorState] = [state for _, frames in due for state in frames.states]
+        try:
+            probs, states = models.detector.speech_probs(batch, states)
+        except Exception as error:  # these frames count as silence, and as lost
+            self._observer.on_failure("hear", error)
+            probs = [np.zeros(len(track), np.float32) for track in batch]
+            for live, frames in due:
+                _analysis(live).lose(sum(track.size for track in frames.frames) / SAMPLE_RATE_HZ)
+        at = 0
+        for live, frames in due:
+            part = slice(at, at := at + len(frames.frames))
+            self._queue(live, _analysis(live).hear_frames(frames, probs[part], states[part]))
+
+    def _take(self, live: _LiveCall, models: Models) -> bool:
+        """Frame what a call sent; return whether there was anything, its end included."""
+        with self._lock:
+            if live.analysis is None:
+                live.analysis = CallAnalysis(live.call, models=models, config=self._analysis_config)
+                self._work.notify()
+            chunks, live.inbox, live.inbox_s = live.inbox, deque(), 0.0
+            lost_s, live.lost_s = live.lost_s, 0.0
+        live.analysis.lose(lost_s)
+        for chunk in chunks:
+            try:
+                live.analysis.take(chunk)
+            except VoicepipeError as error:
+                live.analysis.lose(chunk.samples.size / chunk.sample_rate_hz)
+                self._observer.on_failure("frame", error)
+        return bool(chunks) or live.end_reason is not None
+
+    def _queue(self, live: _LiveCall, utterances: Iterable[Utterance]) -> None:
+        analysis = _analysis(live)
+        now_s = self._clock()
+        waiting = [_Waiting(one, now_s, _full_effort(analysis, one)) for one in utterances]
+        if waiting:
+            with self._lock:
+                live.waiting.extend(waiting)
+                self._work.notify(len(waiting))
+
+    # Working: a few threads. What is marked "held" runs with the lock.
+
+    def _work_on(self) -> None:
+        while True:
+            with self._lock:
+                while (job := self._next_job_held()) is None and not self._halt.is_set():
+                    self._work.wait()
+            if job is None:
+                return
+            live, waiting = job
+            if waiting is None:
+                self._settle(live)
+            else:
+                self._recognize(live, waiting)
+
+    def _next_job_held(self) -> tuple[_LiveCall, _Waiting | None] | None:
+        """Take the next job: something to tell, else the most urgent utterance to recognise."""
+        self._shed_held()
+        for live in self._calls.values():
+            if live.can_settle:
+                live.settling = True
+                return live, None
+        best = min(self._recognizable_held(), key=lambda one: one[0], default=None)
+        if best is None:
+            return None
+        _, live, waiting = best
+        waiting.taken = True
+        return live, waiting
+
+    def _recognizable_held(self) -> Iterator[tuple[tuple[bool, float], _LiveCall, _Waiting]]:
+        """Yield what may be recognised now with its urgency: caller before agent, then the oldest.
+
+        An agent's utterance that a caller's waits behind is as urgent as that. Until a call's language is known its
+        utterances are recognised one at a time: each tells the next.
+        """
+        for live in self._calls.values():
+            if live.analysis is None:
+                continue
+            one_at_a_time = live.analysis.language is None
+            last_caller = max(
+                (at for at, one in enumerate(live.waiting) if one.utterance.channel is not Channel.AGENT), default=-1
+            )
+            for at, waiting in enumerate(live.waiting):
+                if at and one_at_a_time:
+                    break
+                if waiting.is_open:
+                    yield (at > last_caller, waiting.since_s), live, waiting
+
+    def _shed_held(self) -> None:
+        """Leave out, oldest first, what would make others wait too long."""
+        config, now_s = self._config, self._clock()
+        queued = [one for live in self._calls.values() for one in live.waiting if one.is_open]
+        queued.sort(key=lambda one: one.since_s)
+        agent = [one for one in queued if one.utterance.channel is Channel.AGENT]
+        caller = [one for one in queued if one.utterance.channel is not Channel.AGENT]
+        work_s = sum(self._recognize_s[one.effort] for one in queued) + len(caller) * self._understand_s
+        backlog_s = work_s / config.workers
+        for candidates, limit_s, effort in (
+            (agent, config.shed_agent_text_s, Effort.NOTHING),
+            (caller, config.shed_caller_text_s, Effort.EMBEDDING),
+            (caller, config.shed_embedding_s, Effort.NOTHING),
+        ):
+            for one in candidates:
+                if backlog_s <= limit_s and now_s - one.since_s <= limit_s:
+                    break
+                if one.effort > effort:
+                    backlog_s -= (self._recognize_s[one.effort] - self._recognize_s[effort]) / config.workers
+                    self._lower(one, effort)
+
+    def _lower(self, one: _Waiting, effort: Effort) -> None:
+        is_agent, seconds = one.utterance.channel is Channel.AGENT, one.utterance.duration_s
+        if one.effort is Effort.TEXT:
+            self._observer.on_shed("agent_transcript" if is_agent else "caller_transcript", seconds)
+        if effort is Effort.NOTHING and not is_agent:
+            self._observer.on_shed("embedding", seconds)
+        one.effort = effort
+
+    def _recognize(self, live: _LiveCall, waiting: _Waiting) -> None:
+        began_s = self._clock()
+        self._observer.on_stage("wait", began_s - waiting.since_s)
+        recognition = None
+        try:
+            recognition = _analysis(live).recognize(waiting.utterance, transcribe=waiting.effort is Effort.TEXT)
+        except Exception as error:  # the utterance is scored without it, and counted
+            self._observer.on_failure("recognize", error)
+        took_s = self._clock() - began_s
+        self._observer.on_stage("recognize", took_s)
+        with self._lock:
+            self._recognize_s[waiting.effort] = _mean(self._recognize_s[waiting.effort], took_s)
+            waiting.recognition = recognition
+            waiting.recognized = True
+
+    def _settle(self, live: _LiveCall) -> None:
+        """Tell what a call has to tell, in order, as far as it is ready."""
+        analysis = _analysis(live)
+        if not live.announced:
+            self._tell([CallStarted(call=live.call)])
+            live.announced = True
+        while live.waiting and live.waiting[0].ready:
+            one = live.waiting[0]
+            began_s = self._clock()
+            try:
+                events = analysis.understand(one.utterance, one.recognition)
+            except Exception as error:  # this utterance is lost to the call, and counted
+                analysis.lose(one.utterance.duration_s)
+                self._observer.on_failure("understand", error)
+                events = []
+            now_s = self._clock()
+            self._observer.on_stage("understand", now_s - began_s)
+            if one.utterance.channel is not Channel.AGENT:
+                self._understand_s = _mean(self._understand_s, now_s - began_s)
+            self._tell(events)
+            if live.began_s is not None:
+                self._observer.on_stage("event", max(0.0, now_s - live.began_s - one.utterance.end_s))
+            with self._lock:
+                live.waiting.popleft()
+        with self._lock:
+            over = live.heard_all and not live.waiting
+            live.settling = over
+            self._work.notify(len(live.waiting))
+        if over:
+            self._tell(analysis.finish(live.end_reason or "end"))
+            with self._lock:
+                self._calls.pop(live.call.call_id, None)
+                self._emptied.notify_all()
+
+    def _tell(self, events: Iterable[CallEvent]) -> None:
+        for event in events:
+            try:
+                self._deliver(event)
+            except Exception as error:
+                self._observer.on_failure("deliver", error)
+            self._observer.on_call_event(event)
+
+
+def _mean(before_s: float, now_s: float) -> float:
+    return _COST_MEMORY * before_s + (1.0 - _COST_MEMORY) * now_s
+
+
+def _analysis(live: _LiveCall) -> CallAnalysis:
+    assert live.analysis is not None
+    return live.analysis
+
+
+def _full_effort(analysis: CallAnalysis, utterance: Utterance) -> Effort:
+    if not analysis.wants_recognition(utterance):
+        return Effort.NOTHING
+    return Effort.TEXT if analysis.wants_text(utterance) else Effort.EMBEDDING
