@@ -31,8 +31,9 @@ _TARGET_PER_S = 2_000.0
 _TARGET_P95_MS = 100.0
 
 
-def make_messages(count: int, *, topic: str) -> list[Message]:
-    return [replace(decision(number), topic=topic) for number in range(count)]
+def make_messages(count: int, *, topic: str, first: int = 0) -> list[Message]:
+    """Return decisions of their own numbers: the store takes each id once."""
+    return [replace(decision(number), topic=topic) for number in range(first, first + count)]
 
 
 def make_relay(store: Store, config: KafkaConfig, *, topic: str) -> Relay:
@@ -63,7 +64,7 @@ def measure_delays_ms(store: Store, config: KafkaConfig, *, count: int, rate_per
     """Return for each decision the time from before it was recorded until a consumer had it, in milliseconds."""
     topic = f"voicepipe.bench-{uuid.uuid4().hex[:8]}.v1"
     ensure_topics(config, [topic])
-    messages = make_messages(count, topic=topic)
+    messages = make_messages(count, topic=topic, first=1_000_000)
     decided_s: dict[str, float] = {}
     seen_s: dict[str, float] = {}
     ready = threading.Event()

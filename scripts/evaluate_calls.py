@@ -455,7 +455,7 @@ def _tables(name: str, figures: Mapping[str, Any]) -> list[str]:
         "Nominal against measured on calm calls (a third of them with one or two outbursts). What is missed, and the",
         "delay's median / 90th percentile in seconds of stressed speech; in seconds of the call:",
         "",
-        "| budget per 100 h | measured | 95 % upper | calls with an alarm | callers with one | sets in | comes and goes |",
+        "| budget per 100 h | measured | 95 % upper | calls with an alarm | callers with one | sets in | comes, goes |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in figures["budgets"]:

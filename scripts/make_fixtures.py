@@ -2,9 +2,11 @@
 
 Both calls are stereo, 8 kHz, G.711 mu-law in WAV: the caller on the left, the agent on the right. In
 ``upset_caller.wav`` the caller grows upset and stays so; ``calm_caller.wav`` is his calm twin, same voice, with one
-short outburst. The voice is synthetic: vocal effort is put on it by pitch, pitch range, rate and loudness of the
+short outburst. The voice is synthetic: vocal effort is put on it by pitch, rate and loudness of the
 synthesiser, then by a flatter spectrum and an uneven voice source, which is how raised voices differ from calm ones
-(Traunmueller and Eriksson, "Acoustic effects of variation in vocal effort", JASA 107, 2000).
+(Traunmueller and Eriksson, "Acoustic effects of variation in vocal effort", JASA 107, 2000). The lines were chosen
+among several for being understood by Whisper in this voice, and heard as upset by the stress model where they are: the
+calls show the machine at work, they measure nothing.
 
 Run ``python scripts/make_fixtures.py`` from the repository root; it needs espeak-ng and the package itself.
 """
@@ -40,44 +42,44 @@ class Line:
     pause_s: float = 0.4
 
 
-UPSET = (
-    Line("agent", "Good morning, Northern Power, my name is Claire. How can I help you?"),
-    Line("caller", "Good morning. I have a question about my last bill. It came on Monday."),
-    Line("agent", "Of course. May I have the name on the account?"),
-    Line("caller", "My name is Daniel Morris. I live at the same address as before."),
+OPENING = (
+    Line("agent", "Hello, you are speaking to Claire. How can I help you?"),
+    Line("caller", "Good morning. I am calling about my electricity bill. It came on Monday."),
+    Line("agent", "Of course. Can I have your name, please?"),
+    Line("caller", "My name is Daniel Morris. I live in Market Street."),
     Line("caller", "I always pay on time, at the end of the month."),
-    Line("agent", "Thank you. The last bill is for two hundred pounds."),
-    Line("caller", "Yes, and that is the problem. Normally it is about ninety pounds.", 0.1),
-    Line("agent", "I am afraid the system says that it is correct."),
-    Line("caller", "That cannot be right! I have called about this three times already!", 0.9),
-    Line("agent", "I understand. Have you tried our website?"),
-    Line("caller", "I do not want the website! Nobody ever listens to me!", 1.0, 0.3),
-    Line("caller", "You promised to call me back last week, and nobody called! Nobody!", 1.0, 0.6),
-    Line("agent", "I am sorry. I can only send you a form."),
-    Line("caller", "A form? I have sent that form twice! What are you people doing with my money?", 1.0, 0.3),
-    Line("caller", "I cannot pay this! I have two children at home, and you want to cut us off!", 1.0, 0.6),
-    Line("agent", "Please hold the line for a moment."),
-    Line("caller", "No! Do not put me on hold again! I have been waiting for forty minutes!", 1.0, 0.4),
-    Line("caller", "I am sick and tired of this! Somebody has to fix it today!", 1.0),
-    Line("agent", "I am sorry. Let me see who can help you."),
+    Line("agent", "Thank you. It says two hundred pounds."),
+    Line("caller", "I think it is too much. Normally I pay about ninety pounds."),
+    Line("agent", "I am afraid the bill is correct."),
+)
+
+UPSET = (
+    *OPENING,
+    Line("caller", "What? How can it be so much? No! I have called you three times already!", 1.0),
+    Line("agent", "I understand. Have you looked at our website?"),
+    Line("caller", "I do not care about your website! Nobody ever listens to me!", 1.0, 0.6),
+    Line("caller", "You promised to call me back last week!", 1.0),
+    Line("agent", "I can give you a payment plan, if you like."),
+    Line("caller", "What are you people doing with my money? Why is nobody helping me? Why?", 1.0, 0.6),
+    Line("caller", "You are going to cut off my electricity! I have two children at home!", 1.0),
+    Line("agent", "Can you hold on for a moment, please?"),
+    Line("caller", "No! Do not put me on hold again! I have been waiting for forty minutes! Forty minutes!", 1.0, 0.6),
+    Line("caller", "I do not want to look at the website! I want an answer!", 1.0),
+    Line("agent", "I am sorry. Let me find someone who can help you."),
 )
 
 CALM = (
-    Line("agent", "Good morning, Northern Power, my name is Claire. How can I help you?"),
-    Line("caller", "Good morning. I have a question about my last bill. It came on Monday."),
-    Line("agent", "Of course. May I have the name on the account?"),
-    Line("caller", "My name is Daniel Morris. I live at the same address as before."),
-    Line("caller", "I always pay on time, at the end of the month."),
-    Line("agent", "Thank you. The last bill is for two hundred pounds."),
-    Line("caller", "Yes, and that is more than I expected. Normally it is about ninety pounds."),
-    Line("agent", "I am afraid the system says that it is correct."),
-    Line("caller", "What? That cannot be right!", 0.9),
-    Line("agent", "Let me look again. There was an estimate in March, and this bill corrects it."),
-    Line("caller", "I see. So this is for the whole winter, then. Okay, I understand."),
-    Line("agent", "Exactly. You can pay it in three parts, if you like."),
-    Line("caller", "Yes, please. Three parts, at the end of each month."),
-    Line("agent", "I have made a note of it. Is there anything else?"),
-    Line("caller", "No, nothing else. Thank you for your help. You have been very clear. Goodbye."),
+    *OPENING,
+    Line("caller", "What? How can it be so much?", 1.0),
+    Line("agent", "Can you hold on for a moment, please?"),
+    Line("caller", "Yes, I can wait for a moment."),
+    Line("agent", "Thank you for waiting. The bill is for three months."),
+    Line("caller", "Oh, I see. Okay, I understand."),
+    Line("agent", "You can pay it in smaller amounts, if you like."),
+    Line("caller", "Yes, please. At the end of each month."),
+    Line("agent", "I can give you a payment plan. Can I help you with anything else?"),
+    Line("caller", "No, nothing else. Thank you for your help. Goodbye."),
+    Line("agent", "You are welcome. Have a nice day."),
 )
 
 CALLS = {"upset_caller": UPSET, "calm_caller": CALM}
@@ -92,10 +94,8 @@ def speak(text: str, *, voice: str, effort: float, scratch: Path) -> np.ndarray:
         At `RATE_HZ`, full scale [-1, 1].
     """
     out = scratch / "line.wav"
-    pitch, speed = round(38 + 40 * effort), round(155 + 27 * effort)
-    spread = round(100 + 80 * effort)
-    ssml = f'<speak><prosody range="{spread}%">{text}</prosody></speak>'
-    command = ["espeak-ng", "-m", "-v", voice, "-p", str(pitch), "-s", str(speed), "-w", str(out), ssml]
+    pitch, speed = round(38 + 55 * effort), round(155 + 35 * effort)
+    command = ["espeak-ng", "-v", voice, "-p", str(pitch), "-s", str(speed), "-w", str(out), text]
     subprocess.run(command, check=True)
     samples, rate_hz = soundfile.read(out, dtype="float64")
     samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="HQ")
@@ -103,18 +103,15 @@ def speak(text: str, *, voice: str, effort: float, scratch: Path) -> np.ndarray:
 
 
 def project(samples: np.ndarray, *, effort: float) -> np.ndarray:
-    """Raise the vocal effort: up to 12 dB louder, a spectrum up to 7 dB flatter above 1 kHz, a rougher source.
+    """Raise the vocal effort: up to 12 dB louder, a spectrum up to 9 dB flatter above 1 kHz, a rougher source.
 
     Every line gets 4 dB above 1 kHz, for the synthesiser is dull and Whisper mishears it otherwise.
     """
     high = sosfilt(butter(1, 1000, "highpass", fs=RATE_HZ, output="sos"), samples)
-    shaped = samples + (10 ** ((4 + 7 * effort) / 20) - 1) * high
+    shaped = samples + (10 ** ((4 + 9 * effort) / 20) - 1) * high
+    clock_s = np.arange(shaped.size) / RATE_HZ
+    shaped *= 1 + 0.1 * effort * np.sin(2 * np.pi * 72 * clock_s + 2 * np.sin(2 * np.pi * 5.3 * clock_s))
     shaped /= np.sqrt(np.mean(shaped**2))
-    if effort > 0:
-        clock_s = np.arange(shaped.size) / RATE_HZ
-        shaped *= 1 + 0.25 * effort * np.sin(2 * np.pi * 72 * clock_s + 2 * np.sin(2 * np.pi * 5.3 * clock_s))
-        shaped = np.tanh((1 + effort) * 0.35 * shaped) / ((1 + effort) * 0.35)
-        shaped /= np.sqrt(np.mean(shaped**2))
     return 10 ** ((-30 + 12 * effort) / 20) * shaped
 
 

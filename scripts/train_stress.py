@@ -138,7 +138,7 @@ def _write_out_of_fold(path: Path, scored: Scored, data: Data, *, calibrations: 
         voice=labels.voice,
         gender=labels.gender,
         emotion=np.asarray([data.clips[i].emotion or "" for i in of_clip]),
-        file=np.asarray([data.clips[i].file for i in of_clip]),
+        clip=np.asarray([data.clips[i].file for i in of_clip]),
         speech_s=data.table.speech_s[scored.rows],
         maturity=scored.maturity,
         fold=scored.fold,

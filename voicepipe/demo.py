@@ -99,7 +99,7 @@ def _play(sample: Sample, listener: Listener, *, courier: Courier, address: str,
             console.print(terminal.utterance_line(event))
         elif isinstance(event, Episode) and event.state is EpisodeState.OPENED:
             console.print(terminal.episode_line(event))
-            console.print(Text(f"{'':9}→ reroute to a senior agent goes out on {REROUTE_TOPIC}", style="red"))
+            console.print(Text(f"{'':34}→ a reroute request goes out on {REROUTE_TOPIC}", style="red"))
         elif isinstance(event, CallSummary):
             console.print(terminal.summary_line(event, reroutes=requested))
     if late := courier.flush(FLUSH_S):

@@ -1,5 +1,6 @@
 """How a call looks in a terminal: one line an utterance, with a stress bar."""
 
+from rich.table import Table
 from rich.text import Text
 
 from voicepipe.types import CallSummary, Channel, Episode, EpisodeState, ScoredUtterance
@@ -27,41 +28,56 @@ def stress_bar(stress: float | None, *, cells: int = BAR_CELLS) -> Text:
     return Text.assemble(("█" * filled, style), ("░" * (cells - filled), "dim"), (f" {stress:4.2f}", style))
 
 
-def utterance_line(scored: ScoredUtterance) -> Text:
-    """Compose the line of one utterance: when, who, how stressed, what."""
-    said = scored.transcript.text if scored.transcript else ""
-    line = Text.assemble(
-        (f"{clock(scored.start_s):>7}  ", "dim"),
-        (f"{scored.channel:<6}  ", _SPEAKER_STYLE[scored.channel]),
+def utterance_line(scored: ScoredUtterance, *, reasons: bool = False) -> Table:
+    """Compose the line of one utterance: when, who, how stressed, what; long text is folded within its own column.
+
+    Parameters
+    ----------
+    scored : ScoredUtterance
+    reasons : bool
+        Add what moved the score most, in plain words, where the score is high.
+    """
+    said = Text(scored.transcript.text if scored.transcript else "")
+    if not said.plain:
+        said = Text("(no words)" if scored.transcript else "(not transcribed)", "dim italic")
+    line = _columns()
+    line.add_row(
+        Text(clock(scored.start_s), "dim"),
+        Text(scored.channel, _SPEAKER_STYLE[scored.channel]),
         stress_bar(scored.score.stress if scored.score else None),
-        "  ",
+        said,
     )
-    if said:
-        line.append(said)
-    else:
-        line.append("(no words)" if scored.transcript else "(not transcribed)", "dim italic")
+    if reasons and scored.score is not None and scored.score.stress >= HIGH_STRESS:
+        for feature in scored.score.top_features:
+            line.add_row("", "", "", Text(f"· {feature.text}", "dim"))
     return line
 
 
-def evidence_line(scored: ScoredUtterance) -> Text | None:
-    """Say in plain words what moved the score most; None where there is nothing to say."""
-    if scored.score is None or not scored.score.top_features:
-        return None
-    return Text(" " * 17 + "└ " + "; ".join(feature.text for feature in scored.score.top_features), style="dim")
-
-
-def episode_line(episode: Episode) -> Text:
+def episode_line(episode: Episode) -> Table:
     """Compose the line of an episode that opened or closed."""
     evidence = episode.evidence
     if episode.state is EpisodeState.OPENED:
-        return Text(
-            f"{clock(episode.at_s):>7}  ▲ stress persists: {evidence.stressed_speech_s:.0f} s of stressed speech since "
-            f"{clock(episode.opened_s)} in {len(evidence.utterances)} utterances, peak {episode.peak:.2f}",
+        news = Text(
+            f"stress persists: {evidence.stressed_speech_s:.0f} s of stressed speech in {len(evidence.utterances)} "
+            f"utterances since {clock(episode.opened_s)}, peak {episode.peak:.2f}",
             style="bold red",
         )
-    return Text(
-        f"{clock(episode.at_s):>7}  ▼ episode closed: mean {episode.mean:.2f}, peak {episode.peak:.2f}", style="bold"
-    )
+    else:
+        news = Text(f"episode closed: mean {episode.mean:.2f}, peak {episode.peak:.2f}", style="bold")
+    mark = "▲" if episode.state is EpisodeState.OPENED else "▼"
+    line = _columns()
+    line.add_row(Text(clock(episode.at_s), "dim"), Text(mark, news.style), "", news)
+    return line
+
+
+def _columns() -> Table:
+    """Return the empty line that utterances and episodes share, so that they stand under one another."""
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(width=7, justify="right", no_wrap=True)
+    line.add_column(width=6, no_wrap=True)
+    line.add_column(width=BAR_CELLS + 5, no_wrap=True)
+    line.add_column(overflow="fold")
+    return line
 
 
 def summary_line(summary: CallSummary, *, reroutes: int) -> Text:

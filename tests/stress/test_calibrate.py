@@ -117,6 +117,7 @@ def test_an_utterance_gets_the_label_that_holds_most_of_it() -> None:
     assert [one.stressed for one in labelled(said, labels, caller="a")] == [False, True]
 
 
+@pytest.mark.slow
 def test_a_site_is_fitted_and_judged_on_callers_not_seen() -> None:
     fit = fit_site(site(), reference=calm_reference())
     assert fit.score_map.intercept < -0.4
@@ -149,6 +150,7 @@ def test_too_few_labels_are_refused() -> None:
             fit_site(some, reference=calm_reference())
 
 
+@pytest.mark.slow
 def test_a_profile_never_overwrites(tmp_path: Path) -> None:
     model = tmp_path / "stress-base-1"
     model.mkdir()

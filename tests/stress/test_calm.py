@@ -18,9 +18,10 @@ def scores_of(rng: np.random.Generator, *, callers: int, each: int, between_sd: 
     return (1.0 / (1.0 + np.exp(-logit))).ravel(), names
 
 
-def reference(seed: int = 0) -> CalmReference:
-    rng = np.random.default_rng(seed)
-    return CalmReference.measure({kind: scores_of(rng, callers=20, each=20, between_sd=0.4) for kind in CalmKind})
+def reference() -> CalmReference:
+    rng = np.random.default_rng(0)
+    kinds = {kind: CalmScores.measure(*scores_of(rng, callers=20, each=20, between_sd=0.4)) for kind in CalmKind}
+    return CalmReference(kinds=kinds, log_slack=np.linspace(1.0, 2.0, len(BUDGETS)))
 
 
 def test_p_values_are_conformal_ranks() -> None:
@@ -108,6 +109,18 @@ def test_the_level_follows_the_budget_and_never_exceeds_the_bound() -> None:
     assert np.all(np.diff(levels) < 0)
     assert np.all(levels <= log_bound(budgets))
     assert CALM.log_level(1.0) == pytest.approx(float(log_bound(1.0) - CALM.log_slack[BUDGETS.tolist().index(1.0)]))
+
+
+@pytest.mark.slow
+def test_callers_who_differ_more_need_more_evidence() -> None:
+    rng = np.random.default_rng(6)
+    alike, unlike = (
+        CalmReference.measure(dict.fromkeys(CalmKind, scores_of(rng, callers=60, each=20, between_sd=between_sd)))
+        for between_sd in (0.1, 0.8)
+    )
+    assert np.all(alike.log_slack >= 0.0)
+    assert alike.log_level(1.0) != unlike.log_level(1.0)
+    assert alike.log_level(1.0) < log_bound(1.0)
 
 
 def test_too_little_calm_speech_is_refused() -> None:

@@ -33,6 +33,7 @@ def peaks() -> np.ndarray:
     return np.concatenate([simulated_alarms(part, spreads)[1] for part in np.array_split(z, 20)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0])
 def test_calm_calls_alarm_within_the_bound(peaks: np.ndarray, budget: float) -> None:
     alarms = int(np.count_nonzero(peaks >= log_bound(budget)))
@@ -111,6 +112,7 @@ def test_an_endless_rage_does_not_overflow() -> None:
     assert np.isfinite(log_evidence(mass))
 
 
+@pytest.mark.slow
 def test_the_slack_keeps_the_budget_on_fresh_calls() -> None:
     """The calibrated level is measured on some simulated calls and holds on others of the same law."""
     spread = (BETWEEN_SD, WITHIN_SD)

@@ -89,7 +89,7 @@ def score_recordings(
     if options.out is not None:
         _make_folder(options.out)
     listener = Listener(settings)
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False)
     failures = 0
     with contextlib.ExitStack() as stack:
         courier = None
@@ -176,11 +176,7 @@ def call_lines(story: Iterable[Told], *, path: Path, error: str | None) -> list[
 def _show(event: CallEvent, console: Console) -> None:
     """Print an event of a call as it comes."""
     if isinstance(event, ScoredUtterance):
-        console.print(terminal.utterance_line(event))
-        if event.score is not None and event.score.stress >= terminal.HIGH_STRESS:
-            evidence = terminal.evidence_line(event)
-            if evidence is not None:
-                console.print(evidence)
+        console.print(terminal.utterance_line(event, reasons=True))
     elif isinstance(event, Episode):
         console.print(terminal.episode_line(event))
 

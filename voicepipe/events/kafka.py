@@ -35,6 +35,9 @@ _REFUSALS: tuple[type[Exception], ...] = (
 
 _CLOSE_TIMEOUT_S = 2.0
 _FETCH_WAIT_MS = 100
+_LINGER_MS = 3
+_BATCH_BYTES = 131_072
+"""Large batches that wait a moment: many events cost few requests, one event waits 3 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +144,8 @@ class KafkaSink:
                 self._config,
                 enable_idempotence=True,
                 acks="all",
-                linger_ms=0,
+                linger_ms=_LINGER_MS,
+                batch_size=_BATCH_BYTES,
                 max_block_ms=round(self._config.connect_timeout_s * 1000),
                 request_timeout_ms=round(self._config.publish_timeout_s * 1000),
                 delivery_timeout_ms=give_up_ms,

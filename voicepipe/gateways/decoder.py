@@ -288,10 +288,19 @@ class Decoder(ABC):
         """
         del utterance, offset_s
 
-    def hang_up(self, reason: str) -> None:
-        """Say goodbye in the protocol's own words, if it has any, and ask for the connection to be closed.
+    @property
+    def finishing(self) -> bool:
+        """Whether the peer has ended the call and waits for its last transcripts, until `finish` is called."""
+        return False
 
-        For a server that shuts down or has had enough of this connection.
+    def finish(self) -> None:
+        """Tell the peer that no more transcripts will come."""
+        return
+
+    def hang_up(self, reason: str) -> None:
+        """Say goodbye, for a server that shuts down or has had enough of this connection.
+
+        Sets `closing`, unless the protocol has words for it and the peer is to close; give it some seconds.
         """
         self._close(CloseCode.NORMAL, reason)
 

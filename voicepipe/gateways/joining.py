@@ -24,6 +24,11 @@ class JoiningConfig(BaseModel):
     reconnect_s: float = Field(
         default=20.0, ge=0.0, description="How long a call waits for a connection that broke off, or did not come yet."
     )
+    together_s: float = Field(
+        default=0.5,
+        ge=0.0,
+        description="Tracks of one call whose connections opened within this count as begun at the same moment.",
+    )
     linger_s: float = Field(
         default=0.0, ge=0.0, description="How long a call that ended in order waits for another stream of the same id."
     )
@@ -46,6 +51,7 @@ class _LiveCall:
     owner: str
     legs: list[Decoder] = field(default_factory=list)
     rates_hz: dict[Channel, int] = field(default_factory=dict)
+    carried: set[Channel] = field(default_factory=set)
     ended: set[Channel] = field(default_factory=set)
     reason: str = CONNECTION_LOST
     ends_at_s: float | None = None
@@ -57,7 +63,8 @@ class CallJoiner:
     For every call that comes out there is one `CallStarted`, then chunks, then one `CallEnded`, however many
     connections carried it. Connections with the same call id belong to one call while it is alive:
 
-    * their `CallStarted` is swallowed, their times are counted from the call's first connection;
+    * their `CallStarted` is swallowed, their times are counted from the call's first connection (tracks that began
+      within `JoiningConfig.together_s` of it began with it: a telephone system opens them one after the other);
     * of two that carry the same channel the newer counts, the older is to be closed: it is what a broken connection
       looks like before it times out;
     * the call ends when all its channels have ended in order, or when it has been without any connection for
@@ -122,6 +129,10 @@ class CallJoiner:
         superseded, self._superseded = self._superseded, []
         return superseded
 
+    def is_alive(self, announced_id: str) -> bool:
+        """Tell whether a connection that announces this call id would join a call."""
+        return announced_id in self._calls
+
     def call_of(self, leg: Decoder) -> Call | None:
         """Return the call that a connection is part of."""
         joined = self._legs.get(leg)
@@ -162,10 +173,14 @@ class CallJoiner:
         for older in [older for older in live.legs if set(older.channels) & set(leg.channels)]:
             self._forget(older)
             self._superseded.append(older)
+        offset_s = (announced.started_at - live.call.started_at).total_seconds()
+        if live.carried.isdisjoint(leg.channels) and abs(offset_s) <= self._config.together_s:
+            offset_s = 0.0
         live.legs.append(leg)
+        live.carried |= set(leg.channels)
         live.ended -= set(leg.channels)
         live.ends_at_s = None
-        self._legs[leg] = _Leg((announced.started_at - live.call.started_at).total_seconds(), live)
+        self._legs[leg] = _Leg(offset_s, live)
         return started
 
     def _check_fit(self, leg: Decoder, announced: Call, live: _LiveCall, *, owner: str) -> None:

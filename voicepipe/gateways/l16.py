@@ -12,8 +12,8 @@ References
    the rate, little-endian, 20 ms.
 .. [3] Asterisk, "WebSocket channel driver", https://docs.asterisk.org/Configuration/Channel-Drivers/WebSocket/:
    ``MEDIA_START`` with ``format``, raw audio of that format.
-.. [4] drachtio, "mod_audio_fork", https://github.com/drachtio/drachtio-freeswitch-modules: ``mono`` is the caller alone,
-   ``mixed`` both in one, ``stereo`` the caller on the left.
+.. [4] drachtio, "mod_audio_fork", https://github.com/drachtio/drachtio-freeswitch-modules: ``mono`` is the caller
+   alone, ``mixed`` both in one, ``stereo`` the caller on the left.
 """
 
 import re
@@ -42,11 +42,11 @@ from voicepipe.types import Channel, MediaEvent, Roles
 
 Mix = Literal["mono", "mixed", "stereo"]
 
-_ID_NAMES = ("call_id", "callId", "callSid", "call_sid", "uuid", "conversation_uuid", "channel_id", "text")
+_ID_NAMES = ("call_id", "callSid", "call_sid", "callId", "uuid", "conversation_uuid", "channel_id", "text")
 
 _FIELDS = FieldMap(
     call_id=(
-        *(f"custom.{name}" for name in _ID_NAMES[:2]),
+        "custom.call_id",
         *(f"metadata.{name}" for name in _ID_NAMES),
         "query.call_id",
         "header.x-call-id",
@@ -63,9 +63,9 @@ _FIELDS = FieldMap(
 class L16Config(BaseModel):
     """How bare audio is read.
 
-    The sources of `fields` are ``metadata`` (the first text message; ``metadata.text`` where it is not JSON), ``custom``
-    (an object within it: ``metadata``, ``channel_variables``, ``customHeaders``), ``query`` and ``header``. Asterisk's
-    ``query`` counts for nothing: version 22.10 repeats there what an earlier call was given.
+    The sources of `fields` are ``metadata`` (the first text message; ``metadata.text`` where it is not JSON),
+    ``custom`` (an object within it: ``metadata``, ``channel_variables``, ``customHeaders``), ``query`` and ``header``.
+    Asterisk's ``query`` counts for nothing: version 22.10 repeats there what an earlier call was given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -209,6 +209,8 @@ class L16Decoder(Decoder):
             )
         linear = Encoding.L16_LE if self._config.byte_order == "little" else Encoding.L16
         encoding, rate_hz = asterisk or (linear, _rate_of(metadata, content_type, self._handshake.query))
+        if rate_hz is not None and not 8_000 <= rate_hz <= 192_000:
+            raise self.refuse(CloseCode.UNSUPPORTED, "The sample rate is out of range; send 8000 to 192000 Hz.")
         return _Format(
             encoding=encoding,
             rate_hz=rate_hz or self._config.rate_hz,
@@ -283,7 +285,7 @@ def _read_metadata(message: str) -> dict[str, Any]:
 
 
 def _rate_of(metadata: Mapping[str, Any], content_type: str, query: Mapping[str, str]) -> int | None:
-    """Return the sample rate: a number, ``8k`` or ``16k``, or the parameter of a content type."""
+    """Return the sample rate: a number, ``8k`` or ``16k``, or the parameter of a content type; 0 is none of these."""
     parameter = re.search(r"rate=(\d{4,6})", content_type)
     named = parameter.group(1) if parameter else None
     for source in (metadata, query):
@@ -292,8 +294,7 @@ def _rate_of(metadata: Mapping[str, Any], content_type: str, query: Mapping[str,
         )
     if isinstance(named, str) and re.fullmatch(r"\d{1,3}k", named):
         named = f"{named[:-1]}000"
-    rate_hz = whole_number(named)
-    return rate_hz if rate_hz is not None and 8_000 <= rate_hz <= 192_000 else None
+    return None if named is None else whole_number(named) or 0
 
 
 def _mix_of(metadata: Mapping[str, Any], query: Mapping[str, str]) -> Mix | None:

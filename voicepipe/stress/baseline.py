@@ -25,6 +25,8 @@ from voicepipe.types import DoubleArray, FloatArray, ProsodyFeatures
 
 HUBER_SCALES = 2.5
 """Bound of a step, in scales of the feature; within it lie 98.8 % of normally distributed utterances."""
+LEAST_SCALE = 0.5
+"""A caller's scale is never taken for less than this share of the population's: a few even utterances prove little."""
 READY_SPEECH_S = 12.0
 READY_UTTERANCES = 4
 """A baseline is ready when it rests on both. Shorter, one sentence's melody is taken for the caller's."""
@@ -98,7 +100,8 @@ class RunningNorm:
         past_s = np.minimum(norm.spread_prior_s + self.heard_s, norm.memory_s)
         variance = self.scale**2
         variance = variance + (step**2 - variance) * weight / (past_s + weight)
-        return RunningNorm(location=location, scale=np.sqrt(variance), heard_s=self.heard_s + weight)
+        scale = np.maximum(np.sqrt(variance), LEAST_SCALE * norm.spread)
+        return RunningNorm(location=location, scale=scale, heard_s=self.heard_s + weight)
 
     def deviation(self, values: DoubleArray) -> DoubleArray:
         """Return how far values lie from the location, in scales; 0 where they could not be measured."""

@@ -2,8 +2,8 @@ r"""A site's own calls: stress scores and calm reference fitted to its callers, 
 
 Labels say which stretches of recordings are calm and which are stressed. Two things are fitted to them: the map from
 the model's score to a probability, :math:`\operatorname{logit} P = a \operatorname{logit} s + b` [1]_, drawn towards
-the identity where labels are few, and the calm reference that alarms rest on. What the fit is worth is measured on callers
-that it has not seen (cross-fitting over callers). The result is a new profile: a model folder of its own, beside the
+the identity where labels are few, and the calm reference that alarms rest on. What the fit is worth is measured on
+callers that it has not seen (cross-fitting over callers). The result is a new profile: a model folder of its own, beside the
 old one.
 
 References

@@ -27,8 +27,8 @@ from scipy.stats import chi2
 from voicepipe.stress.evidence import BUDGETS, log_bound, log_slack
 from voicepipe.types import DoubleArray, ModelError, StressScore
 
-FORMAT = 2
-"""Version of the arrays."""
+FORMAT = 3
+"""Version of the arrays and of the evidence that their slack was measured for."""
 MIN_UTTERANCES = 30
 MIN_CALLERS = 2
 Z_LIMIT = 3.5

@@ -191,13 +191,16 @@ class EpisodeDetector:
         return self._close(at_s) if self._open else ()
 
     def _weigh(self, utterance: ScoredUtterance, score: StressScore) -> float:
-        """Return the utterance's weight, within what is left to its outburst."""
+        """Return the utterance's weight, within what is left to its outburst.
+
+        The square root, since p-values are against calm speech of the same kind and know half of it already.
+        """
         if utterance.start_s >= self._burst_start_s + self._config.outburst_s:
             self._burst += 1
             self._burst_start_s = utterance.start_s
             self._burst_weight = 0.0
         length = min(1.0, max(0.0, utterance.speech_s) / self._config.full_weight_speech_s)
-        weight = min(length * min(1.0, max(0.0, score.confidence)), 1.0 - self._burst_weight)
+        weight = min(float(np.sqrt(length * min(1.0, max(0.0, score.confidence)))), 1.0 - self._burst_weight)
         self._burst_weight += weight
         return weight
 

@@ -60,10 +60,10 @@ from voicepipe.types import DoubleArray
 
 HALF_STRANGE_Z = 1.6
 """Normal score h at which an utterance counts as half strange: one in eighteen calm utterances scores higher."""
-STRANGE_WIDTH_Z = 0.5
-"""Width s of the step, in normal scores."""
+STRANGE_WIDTH_Z = 1.0
+"""Width s of the step, in normal scores: a soft one, so that faint stress that lasts counts too."""
 
-STAKES = np.array([0.5, 0.65, 0.8])
+STAKES = np.array([0.5, 0.7, 0.9])
 """Means m of the strangeness of stressed speech that the bets are made for: faint, plain and strong stress."""
 
 OFFSETS = np.arange(0.0, 5.01, 0.5)

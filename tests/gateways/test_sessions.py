@@ -1,0 +1,60 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateways.dialogue import SESSIONS, STARTED_AT, play, read_session
+from voicepipe.audio.codecs import Encoding, encode
+from voicepipe.types import AudioChunk
+
+FILES = sorted(SESSIONS.glob("*.json"))
+
+
+def test_there_is_a_session_of_every_dialect() -> None:
+    prefixes = {path.stem.partition("_")[0] for path in FILES}
+    assert prefixes >= {
+        *("twilio", "telnyx", "plivo", "exotel", "signalwire"),
+        *("audiohook", "audiosocket", "fork", "stream", "jambonz", "vonage", "asterisk"),
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_recorded_session_gives_its_call(path: Path) -> None:
+    decoder, messages, session = read_session(path)
+    expected = session["expect"]
+    outcome = play(decoder, messages, code=session.get("close_code"))
+    assert outcome.error is None
+    calls = [asdict(event.call) for event in outcome.started]
+    for call in calls:
+        assert call.pop("started_at") == STARTED_AT
+    assert calls == [_call(call) for call in expected["calls"]]
+    assert [_summary(chunk) for chunk in outcome.chunks] == expected["chunks"]
+    assert outcome.ended == expected["ended"]
+    assert outcome.answers == expected.get("replies", [])
+    counts = asdict(decoder.counts)
+    assert {name: counts[name] for name in expected.get("counts", {})} == expected.get("counts", {})
+
+
+def _call(expected: dict[str, Any]) -> dict[str, Any]:
+    optional = dict.fromkeys(("agent_id", "queue", "language", "consent"))
+    return optional | expected | {"channels": tuple(expected["channels"])}
+
+
+def _summary(chunk: AudioChunk) -> list[Any]:
+    """Return channel, position, rate, length, and the runs of equal samples as 16-bit values."""
+    values = [int.from_bytes(encode(chunk.samples[n : n + 1], encoding=Encoding.L16), "big", signed=True) for n in _edges(chunk)]
+    return [chunk.channel, chunk.first_sample, chunk.sample_rate_hz, len(chunk.samples), values]
+
+
+def _edges(chunk: AudioChunk) -> list[int]:
+    samples = chunk.samples
+    return [n for n in range(len(samples)) if n == 0 or samples[n] != samples[n - 1]]
+
+
+def test_the_sessions_are_valid_json_with_a_source() -> None:
+    for path in FILES:
+        session = json.loads(path.read_text(encoding="utf-8"))
+        assert session["about"]
+        assert session["source"].startswith("https://")
