@@ -88,12 +88,11 @@ def _toml(value: Any) -> str:
 
 def default_toml() -> str:
     """Return default.toml: every key commented out, so that the file changes nothing by itself."""
-    lines, section = (
-        [
-            "# Every setting with its default; take the # away from a section and a key to change it. README.md explains them."
-        ],
-        None,
-    )
+    lines = [
+        "# Every setting with its default; take the # away from a section and a key to change it.",
+        "# README.md beside this explains them.",
+    ]
+    section = None
     for key in keys():
         if key.section != section:
             section = key.section

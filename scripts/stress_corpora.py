@@ -30,8 +30,8 @@ AFFECT = {
     "frustrated": (0.5, -0.6),
     "distressed": (0.7, -0.8),
 }
-"""Arousal and valence, both -1..1, that stand for a category where a corpus has no ratings: the category's rounded place
-on the circumplex (Russell, "A Circumplex Model of Affect", J. Pers. Soc. Psychol. 39, 1980)."""
+"""Arousal and valence, both -1..1, that stand for a category where a corpus has no ratings: the category's rounded
+place on the circumplex (Russell, "A Circumplex Model of Affect", J. Pers. Soc. Psychol. 39, 1980)."""
 
 AROUSAL_LEVELS = {"low": -0.6, "neutral": 0.0, "high": 0.7}
 """Arousal of corpora that were recorded at levels of excitement, not in emotions (BAVED)."""

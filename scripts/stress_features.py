@@ -17,7 +17,7 @@ from voicepipe.speech.segment import Segmenter
 from voicepipe.speech.vad import SileroDetector
 from voicepipe.speech.whisper import WhisperTranscriber
 from voicepipe.stress import prosody
-from voicepipe.types import SAMPLE_RATE_HZ, AudioChunk, Channel, CutBy, DoubleArray, FloatArray, Utterance
+from voicepipe.types import AudioChunk, Channel, DoubleArray, FloatArray, Utterance
 
 LEAD_S = 0.4
 TAIL_S = 0.8

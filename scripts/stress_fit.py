@@ -3,6 +3,11 @@
 Every output is a ridge regression on the utterance as it is and as it deviates from the caller's baseline. With a few
 thousand acted clips and two thousand inputs, strongly shrunk linear heads carried over to unseen speakers better than
 the small neural networks that were tried, and they make a score's reasons exact.
+
+On top of the heads that all corpora share, each corpus (a language, a way of recording, a way of acting) has heads of
+its own for what the shared ones leave unexplained, and a gate tells from the embedding which corpora an utterance is
+like. It is the augmented feature space of Daumé ("Frustratingly Easy Domain Adaptation", ACL 2007) with the domain
+estimated.
 """
 
 from collections.abc import Sequence
@@ -13,7 +18,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax
+from scipy.special import expit, log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
 from stress_corpora import EMOTIONS
 from stress_model import USED, Inputs, Labels
 
@@ -35,18 +41,23 @@ class Recipe:
     ----------
     components : int
         Principal components of the embedding, and of its deviation, that are fitted on.
-    penalty : float
-        Ridge penalty for each unit of the rows' total weight, with the embedding.
-    penalty_prosody : float
+    penalty_prosody, penalty_embedding : float
+        Ridge penalty of the shared heads for each unit of the rows' total weight.
+    expert_penalty_prosody, expert_penalty_embedding : float
+        The same for each corpus's own heads.
+    alone_penalty : float
         The same for prosody alone.
-    prosody_gain : float
-        Factor on standardised prosody before the penalty: prosody is a twentieth of the inputs.
+    gate_penalty : float
+        Inverse of the gate's ``C`` (scikit-learn's logistic regression).
     """
 
     components: int = 320
-    penalty: float = 2.0
-    penalty_prosody: float = 0.3
-    prosody_gain: float = 2.0
+    penalty_prosody: float = 0.5
+    penalty_embedding: float = 3.0
+    expert_penalty_prosody: float = 1.0
+    expert_penalty_embedding: float = 3.0
+    alone_penalty: float = 0.3
+    gate_penalty: float = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,19 +132,23 @@ class Heads:
     Attributes
     ----------
     standard : Standard
-    both_prosody, both_embedding : ndarray, shapes (2 n_features + 1, N_OUTPUTS), (2 n_embedding, N_OUTPUTS)
-        Weights with the embedding.
-    alone : ndarray, shape (2 n_features + 1, N_OUTPUTS)
+    both_prosody, both_embedding, both_bias : ndarray
+        Weights with the embedding, shapes (1 + n_corpora, 2 n_features + 1, N_OUTPUTS),
+        (1 + n_corpora, 2 n_embedding, N_OUTPUTS) and (1 + n_corpora, N_OUTPUTS); the shared heads come first.
+    gate, gate_bias : ndarray, shapes (n_embedding, n_corpora), (n_corpora,)
+        Logits of the corpora from the absolute embedding.
+    alone, alone_bias : ndarray, shapes (2 n_features + 1, N_OUTPUTS), (N_OUTPUTS,)
         Weights of prosody alone.
-    both_bias, alone_bias : ndarray, shape (N_OUTPUTS,)
     both_calibration, alone_calibration : Calibration
     """
 
     standard: Standard
     both_prosody: DoubleArray
     both_embedding: DoubleArray
-    alone: DoubleArray
     both_bias: DoubleArray
+    gate: DoubleArray
+    gate_bias: DoubleArray
+    alone: DoubleArray
     alone_bias: DoubleArray
     both_calibration: Calibration = IDENTITY
     alone_calibration: Calibration = IDENTITY
@@ -143,7 +158,13 @@ class Heads:
         p = self.standard.prosody(inputs)
         if not with_embedding:
             return p @ self.alone + self.alone_bias
-        return p @ self.both_prosody + self.standard.embedding(inputs) @ self.both_embedding + self.both_bias
+        e = self.standard.embedding(inputs)
+        likeness = softmax(e[:, : len(self.gate)] @ self.gate + self.gate_bias, axis=1)
+        shares = np.concatenate([np.ones((len(p), 1)), likeness], axis=1)
+        out = np.zeros((len(p), N_OUTPUTS))
+        for k, share in enumerate(shares.T):
+            out += share[:, None] * (p @ self.both_prosody[k] + e @ self.both_embedding[k] + self.both_bias[k])
+        return out
 
     def stress_prob(self, inputs: Inputs, *, with_embedding: bool = True) -> DoubleArray:
         """Return calibrated P(stress), shape (n,)."""
@@ -229,7 +250,6 @@ def fit_heads(inputs: Sequence[Inputs], labels: Sequence[Labels], *, recipe: Rec
     of_each = [targets(one) for one in labels]
     standard = Standard.fit(inputs[0], of_each[0].w_emotion + of_each[0].w_arousal)
     p = np.concatenate([standard.prosody(one) for one in inputs])
-    gain = np.concatenate([np.full(p.shape[1] - 1, recipe.prosody_gain), [1.0]])
     n_embedding = inputs[0].embedding.shape[1]
     absolute = _components(standard.embedding(inputs[0])[:, :n_embedding], recipe.components)
     relative = _components(standard.embedding(inputs[-1])[:, n_embedding:], recipe.components)
@@ -239,18 +259,49 @@ def fit_heads(inputs: Sequence[Inputs], labels: Sequence[Labels], *, recipe: Rec
             for z in (standard.embedding(one) for one in inputs)
         ]
     )
-    x = np.concatenate([p * gain.astype(np.float32), e], axis=1)
-    both, both_bias = _ridges(x, of_each, penalty=recipe.penalty)
-    alone, alone_bias = _ridges(p, of_each, penalty=recipe.penalty_prosody)
+    x = np.concatenate([p, e], axis=1)
     n_p, k = p.shape[1], absolute.shape[1]
+
+    def penalties(of_prosody: float, of_embedding: float) -> DoubleArray:
+        return np.concatenate([np.full(n_p - 1, of_prosody), [0.1], np.full(e.shape[1], of_embedding)])
+
+    values = _stacked(of_each)
+    weights, bias = _ridges(x, values, penalty=penalties(recipe.penalty_prosody, recipe.penalty_embedding))
+    left = [(columns, y - (x @ weights + bias)[:, columns], w) for columns, y, w in values]
+    corpus = np.concatenate([one.corpus for one in labels])
+    names = np.unique(corpus)
+    heads = [(weights, bias)]
+    for name in names:
+        own = [(columns, y, np.where(corpus == name, w, 0.0)) for columns, y, w in left]
+        own_penalty = penalties(recipe.expert_penalty_prosody, recipe.expert_penalty_embedding)
+        heads.append(_ridges(x, own, penalty=own_penalty))
+    gate, gate_bias = _gate(e[: len(labels[0].corpus), :k], labels[0].corpus, recipe=recipe)
+    alone, alone_bias = _ridges(p, values, penalty=np.concatenate([np.full(n_p - 1, recipe.alone_penalty), [0.1]]))
     return Heads(
         standard=standard,
-        both_prosody=both[:n_p] * gain[:, None],
-        both_embedding=np.concatenate([absolute @ both[n_p : n_p + k], relative @ both[n_p + k :]]),
+        both_prosody=np.stack([w[:n_p] for w, _ in heads]),
+        both_embedding=np.stack(
+            [np.concatenate([absolute @ w[n_p : n_p + k], relative @ w[n_p + k :]]) for w, _ in heads]
+        ),
+        both_bias=np.stack([b for _, b in heads]),
+        gate=absolute @ gate,
+        gate_bias=gate_bias,
         alone=alone,
-        both_bias=both_bias,
         alone_bias=alone_bias,
     )
+
+
+def _gate(x: FloatArray, corpus: npt.NDArray[np.str_], *, recipe: Recipe) -> tuple[DoubleArray, DoubleArray]:
+    """Fit logits of the corpora, in the order of ``numpy.unique``; shapes (n_inputs, n_corpora) and (n_corpora,)."""
+    names = np.unique(corpus)
+    if len(names) == 1:
+        return np.zeros((x.shape[1], 1)), np.zeros(1)
+    fitted = LogisticRegression(C=1.0 / recipe.gate_penalty, max_iter=200).fit(x, corpus)
+    if len(names) == 2:
+        return np.concatenate([-fitted.coef_, fitted.coef_]).T / 2, np.concatenate(
+            [-fitted.intercept_, fitted.intercept_]
+        ) / 2
+    return fitted.coef_.T, fitted.intercept_
 
 
 def _components(values: FloatArray, count: int) -> FloatArray:
@@ -260,29 +311,38 @@ def _components(values: FloatArray, count: int) -> FloatArray:
     return axes[:, np.argsort(variance)[::-1][:count]].astype(np.float32)
 
 
-def _ridges(x: FloatArray, of_each: Sequence[Targets], *, penalty: float) -> tuple[DoubleArray, DoubleArray]:
-    """Fit every output by weighted ridge regression with a free intercept."""
-    weights = np.zeros((x.shape[1], N_OUTPUTS))
-    bias = np.zeros(N_OUTPUTS)
+Fitting = list[tuple[npt.NDArray[np.int64], DoubleArray, DoubleArray]]
+"""Columns of the outputs, their targets (n, n_columns), and the rows' weights (n,)."""
+
+
+def _stacked(of_each: Sequence[Targets]) -> Fitting:
+    out: Fitting = []
     for columns, name in (
         (np.arange(len(EMOTIONS)), "emotion"),
         (np.asarray([STRESS]), "stress"),
         (np.asarray([AROUSAL]), "arousal"),
         (np.asarray([VALENCE]), "valence"),
     ):
-        y = np.concatenate([getattr(one, name).reshape(len(one.stress), -1) for one in of_each])
-        w = np.concatenate([getattr(one, f"w_{name}") for one in of_each])
+        y = np.concatenate([getattr(one, name).reshape(len(one.stress), -1) for one in of_each]).astype(np.float64)
+        out.append((columns, y, np.concatenate([getattr(one, f"w_{name}") for one in of_each])))
+    return out
+
+
+def _ridges(x: FloatArray, values: Fitting, *, penalty: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Fit every output by weighted ridge regression with a free intercept; 0 where no row has a weight."""
+    weights = np.zeros((x.shape[1], N_OUTPUTS))
+    bias = np.zeros(N_OUTPUTS)
+    for columns, y, w in values:
         rows = np.flatnonzero(w > 0)
         if not len(rows):
             continue
-        xs, ys, ws = x[rows], y[rows].astype(np.float64), w[rows]
-        ws = ws / ws.sum()
+        xs, ys, ws = x[rows], y[rows], w[rows] / w[rows].sum()
         x_mean, y_mean = ws @ xs, ws @ ys
         xs = (xs - x_mean).astype(np.float32)
         weighted = xs * ws[:, None].astype(np.float32)
         gram = (weighted.T @ xs).astype(np.float64)
         right = weighted.T.astype(np.float64) @ (ys - y_mean)
-        solved = np.linalg.solve(gram + penalty * np.eye(len(gram)), right)
+        solved = np.linalg.solve(gram + np.diag(penalty), right)
         weights[:, columns] = solved
         bias[columns] = y_mean - x_mean @ solved
     return weights, bias
@@ -356,32 +416,58 @@ def to_onnx(heads: Heads) -> onnx.ModelProto:
     e = node("Clip", node("Div", e, const("embedding_sd", heads.standard.embedding_sd[None])), low, high)
     e_off = node("Clip", "embedding_deviation", low, high)
 
+    def ints(name: str, value: Sequence[int]) -> str:
+        constants.append(numpy_helper.from_array(np.asarray(value, np.int64), name))
+        return name
+
     used = np.concatenate([USED, USED, [True]])[:, None]
 
-    def prosody_outputs(name: str, weights: DoubleArray, bias: DoubleArray) -> str:
-        weights = weights * used
-        own = node("MatMul", z, const(f"{name}_absolute", weights[:n_features]))
-        relative = node("MatMul", off, const(f"{name}_relative", weights[n_features:-1]))
-        growth = node("MatMul", "maturity", const(f"{name}_maturity", weights[-1:]))
-        return node("Add", node("Add", own, relative), node("Add", growth, const(f"{name}_bias", bias[None])))
+    def prosody_outputs(own: str, relative: str, growth: str, bias: str) -> str:
+        out = node("Add", node("MatMul", z, own), node("MatMul", off, relative))
+        return node("Add", out, node("Add", node("MatMul", "maturity", growth), bias))
 
-    e_out = node(
-        "Add",
-        node("MatMul", e, const("embedding_absolute", heads.both_embedding[:n_embedding])),
-        node("MatMul", e_off, const("embedding_relative", heads.both_embedding[n_embedding:])),
+    alone = prosody_outputs(
+        const("alone_absolute", (heads.alone * used)[:n_features]),
+        const("alone_relative", (heads.alone * used)[n_features:-1]),
+        const("alone_maturity", heads.alone[-1:]),
+        const("alone_bias", heads.alone_bias[None]),
     )
-    both = node("Add", prosody_outputs("both", heads.both_prosody, heads.both_bias), e_out)
-    alone = prosody_outputs("alone", heads.alone, heads.alone_bias)
+    # The gate's shares mix the heads' weights first, so that all rows of prosody meet one matrix.
+    n_heads = len(heads.both_bias)
+    likeness = node(
+        "Softmax",
+        node("Add", node("MatMul", e, const("gate", heads.gate)), const("gate_bias", heads.gate_bias[None])),
+    )
+    shares = node("Concat", const("shared", [[1.0]]), likeness, axis=1)
+
+    def mixed(name: str, value: DoubleArray) -> str:
+        flat = const(name, value.reshape(n_heads, -1))
+        return node("Reshape", node("MatMul", shares, flat), ints(f"{name}_shape", [-1, N_OUTPUTS]))
+
+    p_out = prosody_outputs(
+        mixed("both_absolute", (heads.both_prosody * used)[:, :n_features]),
+        mixed("both_relative", (heads.both_prosody * used)[:, n_features:-1]),
+        mixed("both_maturity", heads.both_prosody[:, -1:]),
+        mixed("both_bias", heads.both_bias[:, None]),
+    )
+
+    def side_by_side(value: DoubleArray) -> DoubleArray:
+        return value.transpose(1, 0, 2).reshape(value.shape[1], -1)
+
+    of_heads = node(
+        "Add",
+        node("MatMul", e, const("embedding_absolute", side_by_side(heads.both_embedding[:, :n_embedding]))),
+        node("MatMul", e_off, const("embedding_relative", side_by_side(heads.both_embedding[:, n_embedding:]))),
+    )
+    e_out = node("MatMul", shares, node("Reshape", of_heads, ints("heads_shape", [n_heads, N_OUTPUTS])))
+    both = node("Add", p_out, e_out)
 
     seen = node("Greater", "present", const("half", 0.5))
     raw = node("Where", seen, both, alone)
 
     def columns(first: int, last: int) -> str:
-        starts = numpy_helper.from_array(np.asarray([first], np.int64), f"from_{first}")
-        ends = numpy_helper.from_array(np.asarray([last], np.int64), f"to_{last}")
-        axes = numpy_helper.from_array(np.asarray([1], np.int64), f"axis_{first}")
-        constants.extend([starts, ends, axes])
-        return node("Slice", raw, starts.name, ends.name, axes.name)
+        bounds = (ints(f"from_{first}", [first]), ints(f"to_{first}", [last]), ints(f"axis_{first}", [1]))
+        return node("Slice", raw, *bounds)
 
     def calibration(name: str, value: Calibration) -> tuple[str, str]:
         slope = node(

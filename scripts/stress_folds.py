@@ -176,9 +176,7 @@ def write_model(
         for part in ("centre", "spread", "prior_s")
     }
     np.savez(folder / "norms.npz", **arrays)
-    hashes = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.onnx", "norms.npz")
-    }
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.onnx", "norms.npz")}
     lines = [
         f"format = {MANIFEST_FORMAT}",
         f'model_id = "{model_id}"',

@@ -16,6 +16,7 @@ from stress_features import Table
 
 from voicepipe.stress import prosody
 from voicepipe.stress.baseline import BaselineNorms, Norm, RunningNorm, calm_weight_s
+from voicepipe.stress.scorer import MATURITY_HALF_S
 from voicepipe.types import DoubleArray, FloatArray
 
 Rows = TypeVar("Rows")
@@ -111,7 +112,7 @@ def _norm(
         for one in np.unique(voice[corpus == name]):
             mine = values[voice == one]
             counts = np.sum(np.isfinite(mine), axis=0)
-            if len(mine) < 3 or counts.min() == 0 and not (counts >= 2).any():
+            if len(mine) < 3 or (counts.min() == 0 and not (counts >= 2).any()):
                 continue
             filled = np.where(counts >= 2, mine, 0.0)
             mean, variance = np.nanmean(filled, axis=0), np.nanvar(filled, axis=0, ddof=1)
@@ -289,8 +290,8 @@ def after_all_others(labels: Labels, table: Table, *, rng: np.random.Generator, 
 
 
 def maturity(speech_s: DoubleArray) -> DoubleArray:
-    """Return how far a baseline has left the population's norm: 0 unheard, 1/2 at 10 s of speech, 1 in the limit."""
-    return speech_s / (speech_s + 10.0)
+    """Return how far a baseline has left the population's norm: 0 unheard, 1/2 at `MATURITY_HALF_S`, 1 in the limit."""
+    return speech_s / (speech_s + MATURITY_HALF_S)
 
 
 def rows_of(held: "Rows", rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Rows":

@@ -14,11 +14,12 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
-from stress_corpora import read_corpora  # noqa: E402
-from stress_features import cache_features  # noqa: E402
-from stress_fit import Recipe  # noqa: E402
-from stress_folds import (  # noqa: E402
+import numpy as np
+import onnxruntime
+from stress_corpora import read_corpora
+from stress_features import cache_features
+from stress_fit import Recipe, to_onnx
+from stress_folds import (
     MAIN_CONDITION,
     Data,
     Fitted,
@@ -34,15 +35,16 @@ from stress_folds import (  # noqa: E402
     without_fold,
     write_model,
 )
-from stress_model import draw_calls, rows_of, unheard  # noqa: E402
-from stress_telephone import read_backgrounds  # noqa: E402
+from stress_model import Inputs, draw_calls, inputs_of_calls, rows_of, unheard
+from stress_telephone import read_backgrounds
 
-from voicepipe.stress.baseline import READY_SPEECH_S  # noqa: E402
-from voicepipe.stress.calm import CalmKind, CalmReference  # noqa: E402
+from voicepipe.stress.baseline import READY_SPEECH_S
+from voicepipe.stress.calm import CalmKind, CalmReference
+from voicepipe.stress.scorer import MATURITY_HALF_S
 
 TEST_DRAWS = 3
 """Simulated calls of each held-out speaker, for the calibration and the calm reference."""
-READY_MATURITY = READY_SPEECH_S / (READY_SPEECH_S + 10.0)
+READY_MATURITY = READY_SPEECH_S / (READY_SPEECH_S + MATURITY_HALF_S)
 
 
 def main() -> None:
@@ -67,15 +69,12 @@ def main() -> None:
     scored = merged(parts)
 
     both, alone = calibration_of(scored, data.label)
-    final = fit_speakers(
-        data, speakers=np.unique(data.label.speaker), recipe=recipe, draws=args.draws, seed=args.seed
-    )
+    final = fit_speakers(data, speakers=np.unique(data.label.speaker), recipe=recipe, draws=args.draws, seed=args.seed)
     final = Fitted(heads=final.heads.calibrated(both=both, alone=alone), norms=final.norms)
+    check_graph(final, data)
     whisper_sha256 = hashlib.sha256((args.whisper / "model.bin").read_bytes()).hexdigest()
     corpora = sorted({clip.corpus for clip in clips})
-    write_model(
-        final, args.out, model_id=args.out.name, corpora=corpora, seed=args.seed, whisper_sha256=whisper_sha256
-    )
+    write_model(final, args.out, model_id=args.out.name, corpora=corpora, seed=args.seed, whisper_sha256=whisper_sha256)
     np.savez(args.out / "calm.npz", **calm_reference(scored, data, calibrations=(both, alone)).to_arrays())
     print(f"wrote {args.out}", flush=True)
     if args.folds is not None:
@@ -96,6 +95,29 @@ def main() -> None:
             held_out = sorted(set(data.label.speaker[folds == fold].tolist()))
             (folder / "held_out.txt").write_text("\n".join(held_out) + "\n", encoding="utf-8")
         _write_out_of_fold(args.folds.parent / "oof.npz", scored, data, calibrations=(both, alone))
+
+
+def check_graph(model: Fitted, data: Data) -> None:
+    """Run the ONNX graph on real utterances and compare it with the fitted heads.
+
+    Raises
+    ------
+    RuntimeError
+        If they differ by more than rounding.
+    """
+    table, labels = data.table, data.label
+    calls = draw_calls(labels, rng=np.random.default_rng(0))
+    rows, inputs = inputs_of_calls(table, calls, scores=np.zeros(len(table.clip)), norms=model.norms)
+    session = onnxruntime.InferenceSession(to_onnx(model.heads).SerializeToString())
+    for i in range(0, len(rows), max(1, len(rows) // 50)):
+        for present in (0.0, 1.0):
+            feeds = {name: getattr(inputs, name)[i : i + 1] for name in Inputs.__slots__ if name != "present"}
+            feeds["present"] = np.asarray([[present]], np.float32)
+            written = session.run(["stress"], feeds)[0][0, 0]
+            one = rows_of(inputs, np.asarray([i]))
+            fitted = model.heads.stress_prob(one, with_embedding=bool(present))[0]
+            if abs(written - fitted) > 1e-4:
+                raise RuntimeError(f"row {i}: the graph gives {written}, the heads {fitted}")
 
 
 def calm_reference(scored: Scored, data: Data, *, calibrations: tuple) -> CalmReference:
@@ -151,8 +173,12 @@ def _write_out_of_fold(path: Path, scored: Scored, data: Data, *, calibrations: 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpora", type=Path, required=True, help="folder with one subfolder for each corpus")
-    parser.add_argument("--whisper", type=Path, required=True, help="folder of the Whisper model whose embedding is used")
-    parser.add_argument("--out", type=Path, required=True, help="model folder to write; its name becomes the model's id")
+    parser.add_argument(
+        "--whisper", type=Path, required=True, help="folder of the Whisper model whose embedding is used"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="model folder to write; its name becomes the model's id"
+    )
     parser.add_argument("--cache", type=Path, default=Path(".cache/stress"), help="where features are kept")
     parser.add_argument("--noise", type=Path, default=None, help="recordings of noise for the line simulation")
     parser.add_argument("--music", type=Path, default=None, help="recordings of hold music for the line simulation")

@@ -49,6 +49,17 @@ class Side(StrEnum):
     RIGHT = "right"
 
 
+class Wire(StrEnum):
+    """What a telephony system speaks."""
+
+    TWILIO = "twilio"
+    TELNYX = "telnyx"
+    PLIVO = "plivo"
+    AUDIOHOOK = "audiohook"
+    AUDIOSOCKET = "audiosocket"
+    L16 = "l16"
+
+
 def main() -> NoReturn:
     """Run the command line; an error becomes one sentence on standard error and exit code 1, misuse exit code 2."""
     try:
@@ -130,6 +141,83 @@ def score(
     )
     failed = batch.score_recordings(paths, settings=settings, options=options, deliver=kafka is not None, say=say)
     if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def serve(
+    *,
+    kafka: Annotated[
+        str | None,
+        typer.Option("--kafka", help="Broker that gets the events; else the one of the settings.", metavar="HOST:PORT"),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Accept live calls: Twilio and its relatives, AudioHook, bare L16, AudioSocket; runs until SIGTERM."""
+    from voicepipe.serving import serve as run
+
+    settings = _settings(config)
+    if kafka is not None:
+        settings = settings.with_kafka(kafka)
+    if not run(settings, say=say):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def replay(
+    path: Annotated[Path, typer.Argument(help="A recording.", metavar="FILE")],
+    *,
+    to: Annotated[
+        str,
+        typer.Option("--to", help="ws://HOST:PORT or wss://HOST:PORT; tcp://HOST:PORT for audiosocket.", metavar="URL"),
+    ],
+    protocol: Annotated[Wire, typer.Option("--protocol", help="What the telephony system would speak.")],
+    calls: Annotated[int, typer.Option("--calls", help="How many calls at the same time.", min=1)] = 1,
+    speed: Annotated[float, typer.Option("--speed", help="1 is real time, 0 as fast as it goes.", min=0.0)] = 1.0,
+    jitter_ms: Annotated[float, typer.Option("--jitter-ms", help="Packets come up to this much late.", min=0.0)] = 0.0,
+    loss_pct: Annotated[
+        float, typer.Option("--loss-pct", help="Share of packets that are lost.", min=0.0, max=100.0)
+    ] = 0.0,
+    caller_channel: Annotated[
+        Side | None,
+        typer.Option("--caller-channel", help="Side of a stereo recording that carries the caller; left if not given."),
+    ] = None,
+    token: Annotated[str | None, typer.Option("--token", help="Token of the ingest client.")] = None,
+    register: Annotated[
+        str | None,
+        typer.Option(
+            "--register", help="Where audiosocket calls are registered, http://HOST:PORT of the server.", metavar="URL"
+        ),
+    ] = None,
+    call_id: Annotated[
+        str | None, typer.Option("--call-id", help="Id of the call; by default the file's with the present time.")
+    ] = None,
+) -> None:
+    """Play a recording as live calls into a running server: for trying out, for tests and for load."""
+    from voicepipe.replay import ReplayOptions
+    from voicepipe.replay import replay as run
+
+    options = ReplayOptions(
+        to=to,
+        protocol=protocol.value,
+        calls=calls,
+        speed=speed,
+        jitter_ms=jitter_ms,
+        loss_pct=loss_pct,
+        caller_channel=caller_channel.value if caller_channel else None,
+        token=token,
+        register=register,
+        call_id=call_id,
+    )
+    outcome = run(path, options)
+    lost = f", {outcome.lost} lost on purpose" if outcome.lost else ""
+    print(
+        f"{outcome.calls} of {calls} calls played, {outcome.packets} packets{lost}, "
+        f"the latest {outcome.behind_s * 1000:.0f} ms behind"
+    )
+    for fault in outcome.faults:
+        say(f"voicepipe: {fault}")
+    if outcome.faults:
         raise typer.Exit(FAILED)
 
 

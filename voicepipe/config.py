@@ -15,7 +15,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.reroute import RerouteConfig
+from voicepipe.gateways.config import ServeConfig
 from voicepipe.pipeline.call import AnalysisConfig
+from voicepipe.pipeline.pool import PoolConfig
 from voicepipe.speech.whisper import WhisperConfig
 from voicepipe.types import ConfigError
 
@@ -54,6 +56,10 @@ class Settings(BaseSettings):
         What a reroute asks for and carries.
     kafka : KafkaConfig or None
         None: events are kept and shown, not sent.
+    pool : PoolConfig
+        How many live calls share the machine.
+    serve : ServeConfig
+        Where live calls are taken in, and from whom.
     """
 
     model_config = SettingsConfigDict(
@@ -70,6 +76,8 @@ class Settings(BaseSettings):
     analysis: AnalysisConfig = AnalysisConfig()
     reroute: RerouteConfig = RerouteConfig()
     kafka: KafkaConfig | None = None
+    pool: PoolConfig = PoolConfig()
+    serve: ServeConfig = ServeConfig()
 
     @field_validator("cache_dir", "stress_model")
     @classmethod

@@ -146,7 +146,7 @@ def reroute_card(record: dict[str, Any]) -> Panel:
         f"{evidence['false_alarms_per_100_call_hours']:g} false alarms per 100 call-hours",
     )
     for utterance in evidence["utterances"]:
-        deviations = "; ".join(deviation["text"] for deviation in utterance["deviations"])
+        deviations = "; ".join(deviation["text"] for deviation in utterance["deviations"][:2])
         said = Text.assemble(
             f"{terminal.clock(utterance['start_s'])}  ",
             terminal.stress_bar(utterance["stress"], cells=6),

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -13,7 +14,7 @@ from voicepipe.events.calls import CallEndedEvent, CallStartedEvent, build_call_
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.envelope import message_of
 from voicepipe.events.kafka import KafkaSink
-from voicepipe.events.relay import Backoff, Relay
+from voicepipe.events.relay import Backoff, Relay, SinkStatus
 from voicepipe.events.reroute import RerouteConfig, RerouteEvent, Versions, build_reroute
 from voicepipe.events.store import Store
 from voicepipe.pipeline.call import Models, analyze_call
@@ -32,6 +33,7 @@ from voicepipe.types import (
     MediaEvent,
     ModelError,
     ScoredUtterance,
+    StoreError,
 )
 
 Told = tuple[CallEvent, RerouteEvent | None]
@@ -44,6 +46,8 @@ class Listener:
     Parameters
     ----------
     settings : Settings
+    workers : int, optional
+        Utterances that are recognised at the same time; by default what the settings say of Whisper.
 
     Attributes
     ----------
@@ -58,13 +62,14 @@ class Listener:
         If weights are missing, damaged or of another version.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, workers: int | None = None) -> None:
         self._settings = settings
+        whisper = replace(settings.whisper, num_workers=workers or settings.whisper.num_workers)
         whisper_dir = weights.locate(settings.whisper_model, settings.cache_dir / "whisper")
         scorer = OnnxStressScorer(settings.stress_model)
         self.models = Models(
             detector=SileroDetector(),
-            transcriber=WhisperTranscriber(whisper_dir, config=settings.whisper),
+            transcriber=WhisperTranscriber(whisper_dir, config=whisper),
             scorer=scorer,
             calm=_calm_reference(settings),
         )
@@ -87,7 +92,8 @@ class Courier:
     Parameters
     ----------
     settings : Settings
-    kafka : KafkaConfig
+    kafka : KafkaConfig or None
+        None: events are kept in the store and go nowhere.
 
     Raises
     ------
@@ -95,10 +101,10 @@ class Courier:
         If the store cannot be opened.
     """
 
-    def __init__(self, settings: Settings, *, kafka: KafkaConfig) -> None:
-        sink = KafkaSink(kafka)
-        self._store = Store.open(settings.store_url, sinks=[sink.name], clock=_now)
-        self._relay = Relay(self._store, [sink], backoff=Backoff(), rng=random.Random(), clock=_now)  # noqa: S311
+    def __init__(self, settings: Settings, *, kafka: KafkaConfig | None) -> None:
+        sinks = [KafkaSink(kafka)] if kafka is not None else []
+        self._store = Store.open(settings.store_url, sinks=[sink.name for sink in sinks], clock=_now)
+        self._relay = Relay(self._store, sinks, backoff=Backoff(), rng=random.Random(), clock=_now)  # noqa: S311
         self._place = settings.store_name
 
     def __enter__(self) -> Self:
@@ -118,6 +124,18 @@ class Courier:
             outgoing.append(build_call_ended(event))
         self._store.record([event], [message_of(one) for one in outgoing])
 
+    def fault(self) -> str | None:
+        """Return what is wrong with the store; None when it can be written."""
+        try:
+            self._store.record([], [])
+        except StoreError as error:
+            return str(error)
+        return None
+
+    def status(self) -> tuple[SinkStatus, ...]:
+        """Return how much waits for each sink."""
+        return self._relay.status()
+
     def flush(self, timeout_s: float) -> str | None:
         """Wait until the broker has everything.
 
@@ -135,26 +153,44 @@ class Courier:
         return f"{events} in the outbox {self._place} and go out at the next start with --kafka{why}"
 
 
-def tell_reroutes(events: Iterable[CallEvent], *, versions: Versions, config: RerouteConfig) -> Iterator[Told]:
-    """Put beside each episode the reroute that it causes: requested when it opens, cleared when it closes."""
-    call: Call | None = None
-    heard: list[ScoredUtterance] = []
-    for event in events:
+class RerouteTeller:
+    """Puts beside each episode of one call the reroute that it causes: requested when it opens, cleared when it closes.
+
+    Parameters
+    ----------
+    versions : Versions
+    config : RerouteConfig
+    """
+
+    def __init__(self, *, versions: Versions, config: RerouteConfig) -> None:
+        self._versions = versions
+        self._config = config
+        self._call: Call | None = None
+        self._heard: list[ScoredUtterance] = []
+
+    def tell(self, event: CallEvent) -> Told:
+        """Take the call's next event and return it with its reroute."""
         reroute = None
         if isinstance(event, CallStarted):
-            call, heard = event.call, []
+            self._call = event.call
         elif isinstance(event, ScoredUtterance):
-            heard.append(event)
-        elif isinstance(event, Episode) and call is not None:
+            self._heard.append(event)
+        elif isinstance(event, Episode) and self._call is not None:
             reroute = build_reroute(
                 event,
-                call=call,
-                utterances=heard,
+                call=self._call,
+                utterances=self._heard,
                 coverage=event.coverage or Coverage(speech_s=0.0),
-                versions=versions,
-                config=config,
+                versions=self._versions,
+                config=self._config,
             )
-        yield event, reroute
+        return event, reroute
+
+
+def tell_reroutes(events: Iterable[CallEvent], *, versions: Versions, config: RerouteConfig) -> Iterator[Told]:
+    """Pass on the events of one call, each episode with its reroute; see `RerouteTeller`."""
+    teller = RerouteTeller(versions=versions, config=config)
+    return map(teller.tell, events)
 
 
 def waiting_events(settings: Settings) -> int:

@@ -65,7 +65,7 @@ class Roles(StrEnum):
     GIVEN = "given"
     """The operator or the protocol said so."""
     ASSUMED = "assumed"
-    """Two tracks and nobody said: left (first) is taken for the caller."""
+    """Nobody said: the left (first) of two tracks, or the track that comes from the line, is taken for the caller."""
     UNKNOWN = "unknown"
     """One mixed track."""
 

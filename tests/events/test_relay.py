@@ -201,3 +201,33 @@ def test_what_waits_goes_out_at_the_next_start(store: Store) -> None:
     assert relay.flush(5.0)
     relay.stop()
     assert len(kafka.taken) == len(webhook.taken) == 4
+
+
+@pytest.mark.slow
+def test_two_nodes_on_one_postgresql_send_everything_once_and_in_order(database: str) -> None:
+    taken: list[OutboundMessage] = []
+
+    class SharedSink(FakeSink):
+        def publish(self, messages: Sequence[OutboundMessage]) -> Sequence[FakeDelivery]:
+            taken.extend(messages)
+            return super().publish(messages)
+
+    stores = [Store.open(database, sinks=("kafka",), clock=lambda: NOW) for _ in range(2)]
+    sinks = [SharedSink(), SharedSink()]
+    relays = [make_relay(store, sink) for store, sink in zip(stores, sinks, strict=True)]
+    for relay in relays:
+        relay.start()
+    calls = [f"call-{index}" for index in range(30)]
+    for part in range(4):
+        for index, call_id in enumerate(calls):
+            stores[index % 2].record([], make_messages(call_id)[part : part + 1])
+    for _ in range(200):
+        if all(relay.flush(1.0) for relay in relays) and not stores[0].depth("kafka").pending:
+            break
+    for relay, store in zip(relays, stores, strict=True):
+        relay.stop()
+        store.close()
+    for call_id in calls:
+        assert [message.event_id for message in taken if message.key == call_id] == [
+            message.event_id for message in make_messages(call_id)
+        ]

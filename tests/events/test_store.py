@@ -1,12 +1,13 @@
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from tests.events.calls import make_call, make_episode, make_messages, make_summary, make_utterance
+from tests.events.calls import STARTED_AT, make_call, make_episode, make_messages, make_summary, make_utterance
 from tests.fakes import FakeDelivery
 from voicepipe.events.store import Store
 from voicepipe.types import CallStarted, EpisodeState, StoreError
@@ -94,6 +95,60 @@ def test_a_refused_message_is_a_dead_letter_with_its_reason(store: Store) -> Non
     )
     depth = store.depth("kafka")
     assert (depth.pending, depth.refused, depth.oldest_at) == (3, 1, NOW)
+
+
+def test_looking_for_pending_messages_does_not_read_the_sent_ones(tmp_path: Path) -> None:
+    statements: list[tuple[str, object]] = []
+    with open_store(tmp_path / "store.db") as store:
+        store.record([], make_messages())
+        note = lambda *arguments: statements.append((arguments[2], arguments[3]))  # noqa: E731
+        sa.event.listen(store._engine, "before_cursor_execute", note)
+        with store.claim("kafka", limit=10):
+            pass
+        store.depth("kafka")
+        sa.event.remove(store._engine, "before_cursor_execute", note)
+        queries = [(text, values) for text, values in statements if "FROM outbox" in text]
+        assert len(queries) == 2
+        with store._reading() as connection:
+            for text, values in queries:
+                plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+                assert "outbox_pending" in plan[0], plan
+
+
+def test_dead_letters_can_be_revived_once_their_cause_is_mended(store: Store) -> None:
+    store.record([], make_messages())
+    with store.claim("kafka", limit=10) as claim:
+        for row in claim.rows:
+            claim.settle(row, FakeDelivery(delivered=False, refused="not allowed"))
+    assert store.dead_letter_counts() == {"kafka": 4}
+    assert store.revive("kafka") == 4
+    assert store.dead_letter_counts() == {}
+    with store.claim("kafka", limit=10) as again:
+        assert [row.event_id for row in again.rows] == [message.event_id for message in make_messages()]
+
+
+def test_a_purge_forgets_every_word_of_old_calls_and_nothing_unsent(store: Store) -> None:
+    for call_id in ("sent", "unsent"):
+        episode, utterance = make_episode(call_id=call_id), make_utterance(0, call_id=call_id)
+        store.record([CallStarted(call=make_call(call_id)), utterance, episode], make_messages(call_id))
+        with store.claim("kafka", limit=4 if call_id == "sent" else 3) as claim:
+            for row in claim.rows:
+                claim.settle(row, FakeDelivery())
+    assert store.purge(before=STARTED_AT) == 0
+    assert store.purge(before=STARTED_AT + timedelta(days=1)) == 1
+    assert store.events_of("sent") == ()
+    assert len(store.events_of("unsent")) == 4
+    with store._reading() as connection:
+        for table in ("calls", "utterances", "episodes", "outbox"):
+            column = "key" if table == "outbox" else "call_id"
+            assert set(connection.exec_driver_sql(f"SELECT {column} FROM {table}").scalars()) == {"unsent"}
+
+
+def test_a_sink_may_get_some_topics_only(store_url: str) -> None:
+    sinks = {"kafka": {"voicepipe.calls.v1", "voicepipe.reroute.v1"}, "webhook": {"voicepipe.reroute.v1"}}
+    with Store.open(store_url, sinks=sinks, clock=lambda: NOW) as store:
+        store.record([], make_messages())
+        assert (store.depth("kafka").pending, store.depth("webhook").pending) == (4, 2)
 
 
 def test_sinks_are_settled_one_by_one(store_url: str) -> None:

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from voicepipe.gateways.audiohook import AudioHookConfig, AudioHookDecoder
 from voicepipe.gateways.audiosocket import AudioSocketConfig, AudioSocketDecoder
-from voicepipe.gateways.decoder import CallIdentity, Decoder, DecoderLimits, Handshake
+from voicepipe.gateways.decoder import Decoder, DecoderLimits, Handshake
+from voicepipe.gateways.identity import CallIdentity
 from voicepipe.gateways.l16 import L16Config, L16Decoder
 from voicepipe.gateways.twilio import TwilioConfig, TwilioDecoder
 from voicepipe.types import AudioChunk, CallEnded, CallStarted, Channel, GatewayProtocolError, MediaEvent

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.gateways.dialogue import SESSIONS, make_decoder, play, read_session
+from tests.gateways.dialogue import LIMITS, SESSIONS, make_decoder, play, read_session
 from voicepipe.gateways.decoder import Decoder, DecoderLimits
 from voicepipe.types import AudioChunk, CallEnded, CallStarted, GatewayProtocolError
 
@@ -23,7 +23,9 @@ leaves = st.one_of(
     st.integers(),
     st.floats(),
     st.text(max_size=20),
-    st.sampled_from(["", "0", "1", "-1", "1e9", "inbound", "both_tracks", "audio/x-l16;rate=16000", "PT1S", "2", "AAAA"]),
+    st.sampled_from(
+        ["", "0", "1", "-1", "1e9", "inbound", "both_tracks", "audio/x-l16;rate=16000", "PT1S", "2", "AAAA"]
+    ),
     st.sampled_from([2**63, -(2**63), 1e308, 10**30, "\ud800", "9" * 5000]),
 )
 anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
@@ -51,7 +53,9 @@ def mutated_session(draw: st.DrawFn, protocol: str) -> tuple[Decoder, list[str |
             case "replace":
                 messages[at] = _with_value_replaced(draw, messages[at])
             case _:
-                messages.insert(at, draw(st.one_of(st.text(max_size=50), st.binary(max_size=50), anything.map(json.dumps))))
+                messages.insert(
+                    at, draw(st.one_of(st.text(max_size=50), st.binary(max_size=50), anything.map(json.dumps)))
+                )
     return decoder, messages
 
 
@@ -102,15 +106,17 @@ def check_grammar(decoder: Decoder, messages: list[str | bytes]) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@settings(max_examples=120, deadline=None)
-@given(messages=st.lists(st.one_of(st.text(max_size=80), st.binary(max_size=80), anything.map(json.dumps)), max_size=12))
+@settings(max_examples=80, deadline=None)
+@given(
+    messages=st.lists(st.one_of(st.text(max_size=80), st.binary(max_size=80), anything.map(json.dumps)), max_size=12)
+)
 def test_noise_does_no_harm(protocol: str, messages: list[str | bytes]) -> None:
     check_grammar(make_decoder(protocol), messages)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_damaged_session_does_no_harm(protocol: str) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(session=mutated_session(protocol))
     def check(session: tuple[Decoder, list[str | bytes]]) -> None:
         check_grammar(*session)
@@ -118,7 +124,9 @@ def test_a_damaged_session_does_no_harm(protocol: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("text", ["[" * 60_000, '{"a":' * 10_000, "9" * 60_000, '{"event":"start","start":{"x":' + "9" * 5000 + "}}"])
+@pytest.mark.parametrize(
+    "text", ["[" * 60_000, '{"a":' * 10_000, "9" * 60_000, '{"event":"start","start":{"x":' + "9" * 5000 + "}}"]
+)
 @pytest.mark.parametrize("protocol", ["twilio", "audiohook"])
 def test_json_that_breaks_parsers_is_refused(protocol: str, text: str) -> None:
     outcome = play(make_decoder(protocol), [text])
@@ -154,7 +162,7 @@ UUID_FRAME = bytes.fromhex("010010" + "40325ec25efd4bd3805f53576e581d13")
         ("twilio", [TWILIO_START], "every second number is missing", 20_000),
         ("twilio", [TWILIO_START], json.dumps({"event": "media", "sequenceNumber": 4, "media": {"payload": "A"}}), 500),
         ("audiohook", [], "", 100),
-        ("audiosocket", [], b"\x10", 200_000),
+        ("audiosocket", [], b"\x10", 80_000),
         ("audiosocket", [UUID_FRAME], b"\x10\xff\xff" + b"\x01" * 1000, 5_000),
         ("audiosocket", [UUID_FRAME], b"\x77\x00\x00" * 100, 5_000),
         ("l16", [], b"", 50_000),
@@ -179,10 +187,11 @@ def test_a_peer_that_does_not_read_is_cut_off() -> None:
     decoder, messages, _ = read_session(SESSIONS / "audiohook_stereo.json")
     decoder.feed(messages[0])
     ping = json.loads(str(messages[2]))
+    for number in range(LIMITS.replies - 1):
+        decoder.feed(json.dumps(ping | {"seq": number + 2}))
     with pytest.raises(GatewayProtocolError, match="does not read"):
-        for number in range(300):
-            decoder.feed(json.dumps(ping | {"seq": number + 2}))
-    assert len(decoder.replies()) <= 2
+        decoder.feed(json.dumps(ping | {"seq": LIMITS.replies + 1}))
+    assert [json.loads(reply)["type"] for reply in decoder.replies()] == ["disconnect"]
     assert decoder.closing is not None
 
 
@@ -197,7 +206,6 @@ def deep_size(thing: object, *, seen: set[int] | None = None) -> int:
         size += sum(deep_size(key, seen=seen) + deep_size(value, seen=seen) for key, value in thing.items())
     elif isinstance(thing, list | tuple | set | deque):
         size += sum(deep_size(item, seen=seen) for item in thing)
-    parts = getattr(thing, "__dict__", None)
-    if parts is not None and not isinstance(thing, str | bytes | bytearray):
-        size += deep_size(dict(parts), seen=seen)
+    for name in (*getattr(thing, "__dict__", ()), *getattr(thing, "__slots__", ())):
+        size += deep_size(getattr(thing, name, None), seen=seen)
     return size

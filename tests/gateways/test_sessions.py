@@ -44,7 +44,10 @@ def _call(expected: dict[str, Any]) -> dict[str, Any]:
 
 def _summary(chunk: AudioChunk) -> list[Any]:
     """Return channel, position, rate, length, and the runs of equal samples as 16-bit values."""
-    values = [int.from_bytes(encode(chunk.samples[n : n + 1], encoding=Encoding.L16), "big", signed=True) for n in _edges(chunk)]
+    values = [
+        int.from_bytes(encode(chunk.samples[n : n + 1], encoding=Encoding.L16), "big", signed=True)
+        for n in _edges(chunk)
+    ]
     return [chunk.channel, chunk.first_sample, chunk.sample_rate_hz, len(chunk.samples), values]
 
 

@@ -18,9 +18,7 @@ from voicepipe.stress.baseline import (
 from voicepipe.types import ProsodyFeatures
 
 NORM = Norm(centre=np.array([0.0, 10.0]), spread=np.array([1.0, 2.0]), prior_s=np.array([5.0, 10.0]))
-NORMS = BaselineNorms(
-    prosody=NORM, embedding=Norm(centre=np.zeros(3), spread=np.ones(3), prior_s=np.full(3, 5.0))
-)
+NORMS = BaselineNorms(prosody=NORM, embedding=Norm(centre=np.zeros(3), spread=np.ones(3), prior_s=np.full(3, 5.0)))
 
 
 def _prosody(*values: float) -> ProsodyFeatures:

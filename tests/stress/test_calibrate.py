@@ -156,12 +156,18 @@ def test_a_profile_never_overwrites(tmp_path: Path) -> None:
     model.mkdir()
     (model / "model.onnx").write_bytes(b"network")
     (model / "calm.npz").write_bytes(b"old")
+    (model / "manifest.toml").write_text('format = 1\nmodel_id = "stress-base-1"\nseed = 7\n', encoding="utf-8")
     fit: SiteFit = fit_site(site(callers=6), reference=calm_reference())
     first = write_profile(model, fit, labels_sha256="ab" * 32)
     second = write_profile(model, fit, labels_sha256="ab" * 32)
     assert [first.name, second.name] == ["stress-base-1-site1", "stress-base-1-site2"]
     assert (model / "calm.npz").read_bytes() == b"old"
     assert (first / "model.onnx").read_bytes() == b"network"
+    assert tomllib.loads((second / "manifest.toml").read_text(encoding="utf-8")) == {
+        "format": 1,
+        "model_id": "stress-base-1-site2",
+        "seed": 7,
+    }
     with np.load(first / "calm.npz") as held:
         again = CalmReference.from_arrays(held)
     assert np.array_equal(again.log_slack, fit.reference.log_slack)

@@ -27,9 +27,9 @@ CALLS = 100_000
 
 @pytest.fixture(scope="module")
 def peaks() -> np.ndarray:
-    """Highest evidence of each of 100,000 calls; callers' offsets are normal, as the bound assumes."""
+    """Highest evidence of each of 100,000 calls; the callers are those that the bound assumes."""
     spreads = [(BETWEEN_SD, WITHIN_SD)] * round(CALL_HOURS * UTTERANCES_PER_CALL_HOUR)
-    z = simulated_calm_scores(spreads, calls=CALLS, seed=0, offset_df=np.inf)
+    z = simulated_calm_scores(spreads, calls=CALLS, seed=0)
     return np.concatenate([simulated_alarms(part, spreads)[1] for part in np.array_split(z, 20)])
 
 

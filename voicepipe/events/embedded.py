@@ -24,7 +24,8 @@ _PR_SET_PDEATHSIG = 1
 def embedded_broker() -> Iterator[str]:
     """Run a broker on a free port of the loopback interface for the length of the block.
 
-    The broker ends with the block, and with the process if that is killed.
+    The broker ends with the block. On Linux it ends also with the thread that entered the block, so that nothing is
+    left when the process is killed.
 
     Yields
     ------

@@ -18,6 +18,7 @@ from kafka.structs import TopicPartition
 
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.contract import TOPICS
+from voicepipe.events.delivery import SinkDelivery
 from voicepipe.events.kafka_connection import ensure_topics, open_client, sentences, words_of
 from voicepipe.ports import OutboundMessage
 from voicepipe.types import SinkError
@@ -33,19 +34,14 @@ _REFUSALS: tuple[type[Exception], ...] = (
 )
 """Errors that sending the same message again cannot mend."""
 
+_Outcome = Exception | None
+"""None: acknowledged."""
+
 _CLOSE_TIMEOUT_S = 2.0
 _FETCH_WAIT_MS = 100
 _LINGER_MS = 3
 _BATCH_BYTES = 131_072
 """Large batches that wait a moment: many events cost few requests, one event waits 3 ms."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaDelivery:
-    """What became of one message; implements `voicepipe.ports.Delivery`."""
-
-    delivered: bool
-    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +92,7 @@ class KafkaSink:
         self._topics = tuple(topics)
         self._producer: Any = None
 
-    def publish(self, messages: Sequence[OutboundMessage]) -> Sequence[KafkaDelivery]:
+    def publish(self, messages: Sequence[OutboundMessage]) -> Sequence[SinkDelivery]:
         """Send messages in order and wait for the acknowledgements of all in-sync replicas.
 
         Raises
@@ -104,33 +100,73 @@ class KafkaSink:
         SinkError
             If the broker cannot be reached.
         """
-        producer = self._connected()
-        deadline = time.monotonic() + self._config.publish_timeout_s
-        results: list[KafkaDelivery | errors.KafkaError] = []
-        futures: list[Any] = []
-        for message in messages:
-            try:
-                futures.append(_send(producer, message))
-            except _REFUSALS as error:
-                futures.append(error)
-            except errors.KafkaError as error:
-                # What follows stays unsent too: a later message must not overtake this one.
-                results = [error] * (len(messages) - len(futures))
-                break
-        results = [_await(future, deadline) for future in futures] + results
-        failures = [result for result in results if isinstance(result, errors.KafkaError)]
-        if failures:
-            self._drop_producer()
-        if failures and len(failures) == len(results):
+        outcomes = self._attempt(messages)
+        if len(messages) > 1:
+            outcomes = self._confirm_refusals(messages, outcomes)
+        failures = [outcome for outcome in outcomes if outcome is not None and not isinstance(outcome, _REFUSALS)]
+        if failures and len(failures) == len(outcomes):
             raise SinkError(
                 f"Kafka at {self._config.bootstrap_servers} did not acknowledge ({words_of(failures[0])}); "
                 "the events stay in the outbox."
             ) from failures[0]
-        return [result if isinstance(result, KafkaDelivery) else KafkaDelivery(delivered=False) for result in results]
+        return [
+            SinkDelivery(
+                delivered=outcome is None,
+                refused=words_of(outcome) if isinstance(outcome, _REFUSALS) else None,
+            )
+            for outcome in outcomes
+        ]
 
     def close(self) -> None:
         """End the producer; what it has not acknowledged stays in the outbox."""
         self._drop_producer()
+
+    def _attempt(self, messages: Sequence[OutboundMessage]) -> list[_Outcome]:
+        """Send messages once; None for what was acknowledged, else the error. After any error the producer is gone."""
+        producer = self._connected()
+        deadline = time.monotonic() + self._config.publish_timeout_s
+        sent: list[Any] = []
+        for message in messages:
+            try:
+                sent.append(_send(producer, message))
+            except _REFUSALS as error:
+                sent.append(error)
+            except errors.KafkaError as error:
+                # What follows stays unsent too: a later message must not overtake this one.
+                sent += [error] * (len(messages) - len(sent))
+                break
+        outcomes = [_await(one, deadline) for one in sent]
+        if any(outcome is not None for outcome in outcomes):
+            self._drop_producer()
+        return outcomes
+
+    def _confirm_refusals(self, messages: Sequence[OutboundMessage], outcomes: Sequence[_Outcome]) -> list[_Outcome]:
+        """Send what was refused again, each message alone.
+
+        The broker refuses batches, and kafka-python ends everything under way with the error of the one batch, so a
+        refusal names a culprit only where one message was sent. A message waits behind an earlier one of its call.
+        """
+        confirmed: list[_Outcome] = []
+        waiting: set[str] = set()
+        forbidden: dict[str, _Outcome] = {}
+        for message, outcome in zip(messages, outcomes, strict=True):
+            result: _Outcome = outcome
+            if outcome is not None and message.key in waiting:
+                result = errors.Cancelled("an earlier message of the call waits")
+            elif isinstance(outcome, _REFUSALS):
+                result = forbidden.get(message.topic) or self._attempt_alone(message)
+            if isinstance(result, errors.TopicAuthorizationFailedError):
+                forbidden[message.topic] = result
+            if result is not None and not isinstance(result, _REFUSALS):
+                waiting.add(message.key)
+            confirmed.append(result)
+        return confirmed
+
+    def _attempt_alone(self, message: OutboundMessage) -> _Outcome:
+        try:
+            return self._attempt([message])[0]
+        except SinkError as error:
+            return error
 
     def _connected(self) -> Any:
         if self._producer is not None:
@@ -273,6 +309,7 @@ class KafkaGroupReader:
     def __init__(self, config: KafkaConfig, *, topic: str, group: str) -> None:
         self._config = config
         with sentences(config):
+            ensure_topics(config, [topic])
             self._consumer = open_client(
                 kafka.KafkaConsumer,
                 config,
@@ -310,17 +347,16 @@ def _send(producer: Any, message: OutboundMessage) -> Any:
     return producer.send(message.topic, key=message.key.encode(), value=message.body, headers=list(message.headers))
 
 
-def _await(sent: Any, deadline: float) -> KafkaDelivery | errors.KafkaError:
-    """Wait for one acknowledgement; `sent` is the producer's future, or the refusal that was known at once."""
+def _await(sent: Any, deadline: float) -> _Outcome:
+    """Wait for one acknowledgement; `sent` is the producer's future, or the error that was known at once."""
+    if isinstance(sent, Exception):
+        return sent
     try:
-        if isinstance(sent, errors.KafkaError):
-            raise sent
         sent.get(timeout=max(0.0, deadline - time.monotonic()))
-    except _REFUSALS as error:
-        return KafkaDelivery(delivered=False, refused=words_of(error))
     except errors.KafkaError as error:
-        return error
-    return KafkaDelivery(delivered=True)
+        failure: Exception = error
+        return failure
+    return None
 
 
 def _record_of(record: Any) -> KafkaRecord:

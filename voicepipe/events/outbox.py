@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from voicepipe.events import tables
-from voicepipe.events.tables import PENDING, REFUSED, SENT, text_of
+from voicepipe.events.tables import PENDING, REFUSED, SENT, is_pending, text_of
 from voicepipe.ports import Delivery, OutboundMessage
 
 
@@ -100,41 +100,43 @@ def put(connection: Connection, message: OutboundMessage, *, sinks: Sequence[str
 def lock_calls(connection: Connection, sink: str, *, limit: int) -> list[str]:
     """Lock the first pending row of each call that no other process holds (PostgreSQL); return the calls.
 
-    Only the first row of a call can be locked, so who holds it holds the call, and the order within it is safe.
+    Only the first row of a call can be locked, so who holds it holds the call, and the order within it is safe. The
+    oldest pending rows are looked at, and more of them while other processes hold all of those.
     """
-    outbox = tables.outbox
-    earlier = outbox.alias("earlier")
-    is_later = sa.exists().where(
-        earlier.c.sink == outbox.c.sink,
-        earlier.c.key == outbox.c.key,
-        earlier.c.state == PENDING,
-        earlier.c.seq < outbox.c.seq,
-    )
-    query = (
-        sa.select(outbox.c.key)
-        .where(outbox.c.sink == sink, outbox.c.state == PENDING, ~is_later)
-        .order_by(outbox.c.seq)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=outbox)
-    )
-    return list(connection.execute(query).scalars())
+    rows = tables.outbox
+    window_size = 2 * limit
+    while True:
+        window = sa.select(rows.c.key, rows.c.seq).where(rows.c.sink == sink, is_pending).order_by(rows.c.seq)
+        oldest = connection.execute(window.limit(window_size)).all()
+        first_of_calls: dict[str, int] = {}
+        for key, seq in oldest:
+            first_of_calls.setdefault(key, seq)
+        lock = (
+            sa.select(rows.c.key)
+            .where(rows.c.sink == sink, is_pending, rows.c.seq.in_(first_of_calls.values()))
+            .order_by(rows.c.seq)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        keys = list(connection.execute(lock).scalars()) if oldest else []
+        if keys or len(oldest) < window_size:
+            return keys
+        window_size *= 4
 
 
 def pending(
     connection: Connection, sink: str, *, limit: int, keys: Sequence[str] | None = None
 ) -> tuple[OutboxRow, ...]:
     """Return the oldest pending messages of a sink, of the given calls or of all."""
-    outbox, events = tables.outbox, tables.events
-    query = (
-        sa.select(events)
-        .join(outbox, outbox.c.seq == events.c.seq)
-        .where(outbox.c.sink == sink, outbox.c.state == PENDING)
-        .order_by(outbox.c.seq)
-        .limit(limit)
-    )
+    rows, events = tables.outbox, tables.events
+    query = sa.select(rows.c.seq).where(rows.c.sink == sink, is_pending).order_by(rows.c.seq).limit(limit)
     if keys is not None:
-        query = query.where(outbox.c.key.in_(keys))
-    return tuple(row_of(row) for row in connection.execute(query).mappings())
+        query = query.where(rows.c.key.in_(keys))
+    seqs = list(connection.execute(query).scalars())
+    if not seqs:
+        return ()
+    found = sa.select(events).where(events.c.seq.in_(seqs)).order_by(events.c.seq)
+    return tuple(row_of(row) for row in connection.execute(found).mappings())
 
 
 def settle(connection: Connection, sink: str, claim: Claim, *, now: datetime) -> None:
@@ -164,14 +166,11 @@ def settle(connection: Connection, sink: str, claim: Claim, *, now: datetime) ->
 
 def depth(connection: Connection, sink: str) -> OutboxDepth:
     """Count what waits for a sink."""
-    outbox, events = tables.outbox, tables.events
-    waiting = (
-        sa.select(sa.func.count(), sa.func.min(events.c.recorded_at))
-        .select_from(outbox.join(events, outbox.c.seq == events.c.seq))
-        .where(outbox.c.sink == sink, outbox.c.state == PENDING)
-    )
-    dead = sa.select(sa.func.count()).where(outbox.c.sink == sink, outbox.c.state == REFUSED)
-    n_pending, oldest_at = connection.execute(waiting).one()
+    rows, events, letters = tables.outbox, tables.events, tables.dead_letters
+    waiting = sa.select(sa.func.count(), sa.func.min(rows.c.seq)).where(rows.c.sink == sink, is_pending)
+    n_pending, oldest = connection.execute(waiting).one()
+    oldest_at = connection.execute(sa.select(events.c.recorded_at).where(events.c.seq == oldest)).scalar()
+    dead = sa.select(sa.func.count()).select_from(letters).where(letters.c.origin == sink)
     return OutboxDepth(
         sink=sink,
         pending=n_pending,

@@ -23,7 +23,7 @@ from voicepipe.events import outbox, tables
 from voicepipe.events.feedback import Feedback, InboundFeedback
 from voicepipe.events.migrations import bring_up_to_date
 from voicepipe.events.outbox import Claim, OutboxDepth, OutboxRow
-from voicepipe.events.tables import text_of
+from voicepipe.events.tables import PENDING, REFUSED, is_pending, text_of
 from voicepipe.ports import OutboundMessage
 from voicepipe.types import CallEvent, CallStarted, CallSummary, Episode, ScoredUtterance, StoreError
 
@@ -34,6 +34,7 @@ Sinks = Collection[str] | Mapping[str, Collection[str]]
 """Names of sinks, or with each the topics it gets."""
 
 _BUSY_TIMEOUT_S = 30.0
+_PURGE_BATCH = 500
 
 
 class RecordError(StoreError):
@@ -203,6 +204,44 @@ class Store:
         with self._reading() as connection:
             rows = connection.execute(sa.select(origin, sa.func.count()).group_by(origin))
             return {str(name): int(count) for name, count in rows}
+
+    def revive(self, sink: str) -> int:
+        """Put the dead letters of a sink back in its outbox, once their cause is mended; returns how many.
+
+        They go out again in the order of recording, but after what was sent in the meantime.
+        """
+        letters, rows = tables.dead_letters, tables.outbox
+        with self._writing() as connection:
+            again = rows.update().where(rows.c.sink == sink, rows.c.state == REFUSED)
+            revived = connection.execute(again.values(state=PENDING, settled_at=None)).rowcount
+            connection.execute(letters.delete().where(letters.c.origin == sink))
+        for wake in self._watchers:
+            wake()
+        return int(revived)
+
+    def purge(self, *, before: datetime) -> int:
+        """Forget the calls that started before a time, with all that was said in them; returns how many.
+
+        Events that a sink still has to get are kept until it has them, and their calls with them.
+
+        Parameters
+        ----------
+        before : datetime
+            Timezone-aware.
+        """
+        calls, events, rows = tables.calls, tables.events, tables.outbox
+        unsent = sa.select(rows.c.key).where(is_pending)
+        old = sa.select(calls.c.call_id).where(calls.c.started_at < text_of(before), calls.c.call_id.not_in(unsent))
+        with self._writing() as connection:
+            call_ids = list(connection.execute(old).scalars())
+            for first in range(0, len(call_ids), _PURGE_BATCH):
+                some = call_ids[first : first + _PURGE_BATCH]
+                event_ids = sa.select(events.c.event_id).where(events.c.key.in_(some))
+                connection.execute(tables.dead_letters.delete().where(tables.dead_letters.c.event_id.in_(event_ids)))
+                connection.execute(events.delete().where(events.c.key.in_(some)))
+                for table in (tables.utterances, tables.episodes, tables.feedback, calls):
+                    connection.execute(table.delete().where(table.c.call_id.in_(some)))
+        return len(call_ids)
 
     def record_feedback(self, inbound: Sequence[InboundFeedback]) -> None:
         """Keep feedback with the episode it answers; what is malformed or answers nothing known is a dead letter.

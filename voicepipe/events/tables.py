@@ -87,15 +87,17 @@ outbox = sa.Table(
     sa.Column("settled_at", sa.Text),
 )
 
-_pending = outbox.c.state == PENDING
-sa.Index("outbox_pending", outbox.c.sink, outbox.c.seq, sqlite_where=_pending, postgresql_where=_pending)
+is_pending = outbox.c.state == sa.literal_column(f"'{PENDING}'")
+"""A literal, as a partial index serves no query whose condition is a parameter (SQLite, PostgreSQL's generic plans)."""
+
+sa.Index("outbox_pending", outbox.c.sink, outbox.c.seq, sqlite_where=is_pending, postgresql_where=is_pending)
 sa.Index(
     "outbox_pending_key",
     outbox.c.sink,
     outbox.c.key,
     outbox.c.seq,
-    sqlite_where=_pending,
-    postgresql_where=_pending,
+    sqlite_where=is_pending,
+    postgresql_where=is_pending,
 )
 
 dead_letters = sa.Table(

@@ -16,11 +16,11 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from voicepipe.events.config import WebhookConfig
+from voicepipe.events.delivery import SinkDelivery
 from voicepipe.ports import OutboundMessage
 from voicepipe.types import SinkError
 
@@ -34,14 +34,6 @@ _FAULTS = frozenset({500, 501})
 _READ_LIMIT_BYTES = 65_536
 _BUDGET_S = 20.0
 """A batch is ended after this long, so that what was taken is written down."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookDelivery:
-    """What became of one message; implements `voicepipe.ports.Delivery`."""
-
-    delivered: bool
-    refused: str | None = None
 
 
 class WebhookSink:
@@ -73,7 +65,7 @@ class WebhookSink:
         self._place = f"{self._host}:{self._port}"
         """How messages call the receiver; the path may hold a secret."""
 
-    def publish(self, messages: Sequence[OutboundMessage]) -> Sequence[WebhookDelivery]:
+    def publish(self, messages: Sequence[OutboundMessage]) -> Sequence[SinkDelivery]:
         """Post messages in order until one is not taken.
 
         Raises
@@ -83,7 +75,7 @@ class WebhookSink:
         """
         if self._is_off:
             raise SinkError(f"The webhook {self._place} is switched off: it answered 410 (gone). Give a new address.")
-        deliveries: list[WebhookDelivery] = []
+        deliveries: list[SinkDelivery] = []
         give_up_at = time.monotonic() + _BUDGET_S
         connection = self._connect()
         try:
@@ -97,12 +89,12 @@ class WebhookSink:
         finally:
             connection.close()
         unsent = len(messages) - len(deliveries)
-        return deliveries + [WebhookDelivery(delivered=False)] * unsent
+        return deliveries + [SinkDelivery(delivered=False)] * unsent
 
     def close(self) -> None:
         """Nothing is kept open between batches."""
 
-    def _post(self, connection: http.client.HTTPConnection, message: OutboundMessage) -> WebhookDelivery:
+    def _post(self, connection: http.client.HTTPConnection, message: OutboundMessage) -> SinkDelivery:
         body = structured(message)
         try:
             connection.request("POST", self._path, body=body, headers=self._headers(message, body))
@@ -116,11 +108,11 @@ class WebhookSink:
             ) from error
         return self._judge(response.status, message)
 
-    def _judge(self, status: int, message: OutboundMessage) -> WebhookDelivery:
+    def _judge(self, status: int, message: OutboundMessage) -> SinkDelivery:
         if 200 <= status < 300:
-            return WebhookDelivery(delivered=True)
+            return SinkDelivery(delivered=True)
         if status in _REFUSALS:
-            return WebhookDelivery(delivered=False, refused=f"the receiver answered {status}")
+            return SinkDelivery(delivered=False, refused=f"the receiver answered {status}")
         if status == _GONE:
             self._is_off = True
             raise SinkError(f"The webhook {self._place} answered 410 (gone) and is switched off. Give a new address.")
@@ -129,7 +121,7 @@ class WebhookSink:
             times = times + 1 if stumbled_id == message.event_id else 1
             self._stumbled = (message.event_id, times)
             if times >= self._config.max_faults:
-                return WebhookDelivery(delivered=False, refused=f"the receiver answered {status}, {times} times")
+                return SinkDelivery(delivered=False, refused=f"the receiver answered {status}, {times} times")
         if 300 <= status < 400:
             raise SinkError(
                 f"The webhook {self._place} answered {status}; redirects are not followed, give the final address."

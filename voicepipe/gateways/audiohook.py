@@ -13,42 +13,36 @@ References
 """
 
 import json
-import math
-import re
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicepipe.audio.codecs import Encoding, decode
+from voicepipe.gateways.audiohook_messages import CHANNELS, NULL_UUID, choose_offer, read_duration, transcript_entity
 from voicepipe.gateways.decoder import (
     CONNECTION_LOST,
     CloseCode,
     Decoder,
     DecoderLimits,
     FaultError,
-    FieldMap,
     Handshake,
-    identify,
     parse_object,
     whole_number,
 )
-from voicepipe.types import Channel, GatewayProtocolError, MediaEvent, Roles, ScoredUtterance, Transcript
+from voicepipe.gateways.identity import FieldMap, identify
+from voicepipe.types import GatewayProtocolError, MediaEvent, Roles, ScoredUtterance
 
-NULL_UUID = str(UUID(int=0))
-"""Conversation and participant of a connection probe [1]_."""
 
-LONGEST_TEXT = 65_535
-"""Most characters of a text message, both ways [2]_."""
+class AudioHookFields(FieldMap):
+    """Where the fields are found unless the settings say otherwise, each by itself."""
 
-_FIELDS = FieldMap(
-    call_id=("open.conversationId",),
-    agent_id=("custom.agent_id", "custom.agentId"),
-    queue=("custom.queue",),
-    language=("open.language", "custom.language"),
-    consent=("custom.consent",),
-)
+    call_id: tuple[str, ...] = ("open.conversationId",)
+    agent_id: tuple[str, ...] = ("custom.agent_id", "custom.agentId")
+    queue: tuple[str, ...] = ("custom.queue",)
+    language: tuple[str, ...] = ("open.language", "custom.language")
+    consent: tuple[str, ...] = ("custom.consent",)
 
 
 class AudioHookConfig(BaseModel):
@@ -68,7 +62,7 @@ class AudioHookConfig(BaseModel):
     supported_languages: tuple[str, ...] = Field(
         default=("en-us", "en-gb", "ru-ru", "zh-cn"), description="What a client hears that asks for the languages."
     )
-    fields: FieldMap = _FIELDS
+    fields: AudioHookFields = AudioHookFields()
 
 
 class AudioHookDecoder(Decoder):
@@ -126,14 +120,15 @@ class AudioHookDecoder(Decoder):
         """Answer the client's ``close``: no more transcripts will come."""
         if self._finishing:
             self._finishing = False
-            self._send("closed", {})
+            self._tell("closed", {})
             self._is_closed = True
             self._close(CloseCode.NORMAL, "session closed")
 
     def hang_up(self, reason: str) -> None:
         """Ask the client to close the session; it answers with ``close`` and so comes to its end in order."""
-        if self._is_open and not self._ended:
-            self._send("disconnect", {"reason": "completed", "info": reason})
+        if self._is_open and not self._ended and self.closing is None:
+            self._hung_up = True
+            self._tell("disconnect", {"reason": "completed", "info": reason})
         else:
             super().hang_up(reason)
 
@@ -152,10 +147,10 @@ class AudioHookDecoder(Decoder):
             return
         assert transcript is not None
         shift_s = self._base_s - offset_s
-        entity = _transcript_entity(
+        entity = transcript_entity(
             utterance, transcript, channel_id=self.channels.index(utterance.channel), shift_s=shift_s
         )
-        self._send("event", {"entities": [entity]})
+        self._tell("event", {"entities": [entity]})
 
     def _text(self, message: str) -> list[MediaEvent]:
         try:
@@ -215,12 +210,12 @@ class AudioHookDecoder(Decoder):
 
     def _follow_position(self, content: dict[str, Any], kind: str, parameters: dict[str, Any]) -> None:
         """Move the clock over audio that was discarded or never came: it follows the client's positions."""
-        position_s = _seconds(content.get("position"))
+        position_s = read_duration(content.get("position"))
         if kind == "open":
             self._base_s = position_s or 0.0
             return
         if kind in ("discarded", "resumed"):
-            start_s, discarded_s = _seconds(parameters.get("start")), _seconds(parameters.get("discarded"))
+            start_s, discarded_s = read_duration(parameters.get("start")), read_duration(parameters.get("discarded"))
             if start_s is not None and discarded_s is not None:
                 position_s = max(position_s or 0.0, start_s + discarded_s)
             slack_s = 0.0
@@ -241,7 +236,9 @@ class AudioHookDecoder(Decoder):
                 CloseCode.POLICY, "The organization is not that of the request's Audiohook-Organization-Id header."
             )
         offers = parameters.get("media")
-        offer = _choose([offer for offer in offers[:64] if isinstance(offer, dict)] if isinstance(offers, list) else [])
+        offer = choose_offer(
+            [offer for offer in offers[:64] if isinstance(offer, dict)] if isinstance(offers, list) else []
+        )
         custom = parameters.get("customConfig")
         custom = custom if isinstance(custom, dict) else {}
         participant = parameters.get("participant")
@@ -282,7 +279,7 @@ class AudioHookDecoder(Decoder):
             call_id=self._session_id,
         )
         assert identity is not None
-        channels = tuple(_CHANNELS[name] for name in offer["channels"])
+        channels = tuple(CHANNELS[name] for name in offer["channels"])
         return self._start(identity, channels=channels, roles=Roles.GIVEN)
 
     def _take_close(self, parameters: dict[str, Any]) -> list[MediaEvent]:
@@ -326,6 +323,11 @@ class AudioHookDecoder(Decoder):
     def _send(self, kind: str, parameters: dict[str, Any]) -> None:
         self._reply(self._message(kind, parameters))
 
+    def _tell(self, kind: str, parameters: dict[str, Any]) -> None:
+        """Send what the client did not ask for just now; if it reads nothing, `closing` says so."""
+        with suppress(GatewayProtocolError):
+            self._send(kind, parameters)
+
     def _message(self, kind: str, parameters: dict[str, Any]) -> str:
         """Write a message with the next number; ``clientseq`` of a pong must be the ping's own."""
         self._sent_seq += 1
@@ -338,80 +340,3 @@ class AudioHookDecoder(Decoder):
             "parameters": parameters,
         }
         return json.dumps(content, ensure_ascii=False)
-
-
-_CHANNELS = {"external": Channel.CALLER, "internal": Channel.AGENT}
-_DURATION = re.compile(r"PT(?:(\d{1,4})H)?(?:(\d{1,6})M)?(?:(\d{1,8}(?:\.\d{1,9})?)S)?")
-
-
-def _seconds(value: object) -> float | None:
-    """Read a duration, ``PT1.25S``."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return None
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds
-
-
-def _duration(seconds: float) -> str:
-    """Write a duration as the client does: seconds alone, without trailing zeros."""
-    written = f"{max(0.0, seconds):.3f}".rstrip("0").rstrip(".")
-    return f"PT{written}S"
-
-
-def _choose(offers: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the offer to take, untouched: two channels before one, the customer's before the agent's."""
-    usable = [offer for offer in offers if _is_usable(offer)]
-    wishes = ({"external", "internal"}, {"external"}, {"internal"})
-    return next((offer for wish in wishes for offer in usable if set(offer["channels"]) == wish), None)
-
-
-def _is_usable(offer: dict[str, Any]) -> bool:
-    channels = offer.get("channels")
-    return (
-        offer.get("type", "audio") == "audio"
-        and offer.get("format") in ("PCMU", "L16")
-        and isinstance(channels, list)
-        and 1 <= len(channels) <= 2
-        and all(isinstance(name, str) and name in _CHANNELS for name in channels)
-        and len(set(channels)) == len(channels)
-        and type(offer.get("rate")) is int
-        and 8_000 <= offer["rate"] <= 48_000
-    )
-
-
-def _transcript_entity(
-    utterance: ScoredUtterance, transcript: Transcript, *, channel_id: int, shift_s: float
-) -> dict[str, Any]:
-    """Write one utterance as an event entity; the words are left out where they would make the message too long."""
-    tokens = [
-        {
-            "type": "word",
-            "value": word.text.strip(),
-            "confidence": round(min(1.0, max(0.0, word.prob)), 3),
-            "offset": _duration(word.start_s + shift_s),
-            "duration": _duration(word.end_s - word.start_s),
-        }
-        for word in transcript.words
-    ]
-    interpretation: dict[str, Any] = {"type": "display", "transcript": transcript.text}
-    if tokens and len(json.dumps(tokens, ensure_ascii=False)) + len(transcript.text) < LONGEST_TEXT - 2_000:
-        interpretation["tokens"] = tokens
-    name = f"{utterance.call_id}/{utterance.channel}/{utterance.index}"
-    return {
-        "type": "transcript",
-        "data": {
-            "id": str(uuid5(NAMESPACE_URL, f"voicepipe:transcript/{name}")),
-            "channelId": channel_id,
-            "isFinal": True,
-            "offset": _duration(utterance.start_s + shift_s),
-            "duration": _duration(utterance.end_s - utterance.start_s),
-            "alternatives": [
-                {
-                    "confidence": round(min(1.0, math.exp(min(0.0, transcript.avg_logprob))), 3),
-                    "languages": [transcript.language],
-                    "interpretations": [interpretation],
-                }
-            ],
-        },
-    }

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from voicepipe.audio.codecs import Encoding, decode
 from voicepipe.gateways.arrival import ArrivalClock
-from voicepipe.gateways.decoder import CallIdentity, CloseCode, Decoder, DecoderLimits, FaultError
+from voicepipe.gateways.decoder import CloseCode, Decoder, DecoderLimits, FaultError
+from voicepipe.gateways.identity import CallIdentity
 from voicepipe.types import Channel, GatewayProtocolError, MediaEvent, Roles
 
 KIND_HANGUP = 0x00
@@ -99,6 +100,12 @@ class AudioSocketDecoder(Decoder):
         self._buffer += message
         events: list[MediaEvent] = []
         taken = 0
+        if self.call is None and self._buffer and self._buffer[0] != KIND_UUID:
+            raise self.refuse(
+                CloseCode.PROTOCOL_ERROR,
+                f"The connection began with a frame of kind 0x{self._buffer[0]:02x}; "
+                "AudioSocket begins with the call's UUID.",
+            )
         while self.closing is None and len(self._buffer) - taken >= _HEADER_BYTES:
             kind = self._buffer[taken]
             end = taken + _HEADER_BYTES + int.from_bytes(self._buffer[taken + 1 : taken + 3], "big")
@@ -108,8 +115,6 @@ class AudioSocketDecoder(Decoder):
             taken = end
             try:
                 events += self._frame(kind, payload, arrived_s)
-            except FaultError as fault:
-                events += self._count_fault(str(fault))
             except GatewayProtocolError:
                 if not events:
                     raise
@@ -117,15 +122,13 @@ class AudioSocketDecoder(Decoder):
         return events
 
     def _frame(self, kind: int, payload: bytes, arrived_s: float | None) -> list[MediaEvent]:
-        if self.call is None and kind != KIND_UUID:
-            raise self.refuse(
-                CloseCode.PROTOCOL_ERROR,
-                f"The connection began with a frame of kind 0x{kind:02x}; AudioSocket begins with the call's UUID.",
-            )
         if kind == KIND_UUID:
             return self._identify(payload)
         if kind in RATES_HZ:
-            return self._audio(payload, rate_hz=RATES_HZ[kind], arrived_s=arrived_s)
+            try:
+                return self._audio(payload, rate_hz=RATES_HZ[kind], arrived_s=arrived_s)
+            except FaultError as fault:
+                return self._count_fault(str(fault))
         if kind in (KIND_HANGUP, KIND_ERROR):
             self._close(CloseCode.NORMAL, "hung up")
             return self._end_call("hangup" if kind == KIND_HANGUP else "error")

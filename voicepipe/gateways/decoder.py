@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from voicepipe.gateways.identity import CallIdentity
 from voicepipe.types import (
     AudioChunk,
     Call,
@@ -31,6 +32,9 @@ from voicepipe.types import (
 
 CONNECTION_LOST = "connection_lost"
 """`CallEnded.reason` of a leg that broke off without the protocol's own end: the peer may come back."""
+
+HUNG_UP = "hung_up"
+"""`CallEnded.reason` of a leg that this side ended."""
 
 
 class CloseCode:
@@ -75,53 +79,6 @@ class DecoderLimits(BaseModel):
         default=50, ge=0, description="Damaged messages in a row that are skipped before the connection is closed."
     )
     replies: int = Field(default=256, ge=8, description="Most replies that wait for a peer that does not read.")
-
-
-class FieldMap(BaseModel):
-    """Which of a protocol's own fields tell who calls: for each, the places to look; the first that is filled counts.
-
-    A place is a dotted path into what the connection said, beginning with its source: ``query.`` and ``header.`` for
-    the request that opened the connection, and the protocol's own sources (``start.``, ``custom.``, ``open.``,
-    ``metadata.``; each decoder lists them). A place that begins with ``=`` is a fixed value.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    call_id: tuple[str, ...] = ()
-    agent_id: tuple[str, ...] = ()
-    queue: tuple[str, ...] = ()
-    language: tuple[str, ...] = ()
-    consent: tuple[str, ...] = ()
-    channel: tuple[str, ...] = Field(
-        default=(), description="Whose voice the leg's only track is: caller, agent or mixed."
-    )
-    channels: tuple[str, ...] = Field(
-        default=(), description="Channels of the whole call, 'caller,agent', where a leg carries one of them."
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallIdentity:
-    """Who calls, as the protocol's fields or a registration say.
-
-    Attributes
-    ----------
-    call_id : str
-    channel : Channel, optional
-        Whose voice the leg's only track is; None where nobody said.
-    channels : tuple of Channel
-        Channels of the whole call; empty where the leg is the whole call.
-    agent_id, queue, language, consent : str, optional
-        As in `voicepipe.types.Call`.
-    """
-
-    call_id: str
-    channel: Channel | None = None
-    channels: tuple[Channel, ...] = ()
-    agent_id: str | None = None
-    queue: str | None = None
-    language: str | None = None
-    consent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +169,7 @@ class Decoder(ABC):
         self._early_bytes = 0
         self._faults_in_a_row = 0
         self._ended = False
+        self._hung_up = False
 
     def feed(self, message: str | bytes, *, arrived_s: float | None = None) -> list[MediaEvent]:
         """Take one message (of a TCP protocol: any piece of the stream).
@@ -261,9 +219,14 @@ class Decoder(ABC):
         """
         if self._ended:
             return []
-        rest = self._flush()
+        try:
+            rest = self._flush()
+        except GatewayProtocolError:
+            rest = []
         if self.closing is not None and self.closing.code != CloseCode.NORMAL:
             return rest + self._end_call("protocol_error")
+        if self._hung_up:
+            return rest + self._end_call(HUNG_UP)
         return rest + self._end_call(self._reason_of(code))
 
     def replies(self) -> list[str | bytes]:
@@ -279,6 +242,8 @@ class Decoder(ABC):
 
     def transcribed(self, utterance: ScoredUtterance, *, offset_s: float = 0.0) -> None:
         """Queue a final transcript for the peer; nothing where the protocol has no message for it.
+
+        Like `finish` and `hang_up` it never raises: a peer that reads nothing finds its connection `closing`.
 
         Parameters
         ----------
@@ -302,6 +267,7 @@ class Decoder(ABC):
 
         Sets `closing`, unless the protocol has words for it and the peer is to close; give it some seconds.
         """
+        self._hung_up = True
         self._close(CloseCode.NORMAL, reason)
 
     @abstractmethod
@@ -432,87 +398,10 @@ def whole_number(value: object) -> int | None:
     Only what JavaScript counts exactly, less than 2**53 either way, is taken.
     """
     if isinstance(value, str):
-        digits = value.strip()
-        if len(digits) > 17 or not digits.removeprefix("-").isascii() or not digits.removeprefix("-").isdigit():
+        digits = value.strip().removeprefix("-")
+        if len(digits) > 16 or not digits.isascii() or not digits.isdigit():
             return None
-        value = int(digits)
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
         return None
     return int(value)
-
-
-def identify(sources: Mapping[str, object], *, fields: FieldMap, call_id: str | None = None) -> CallIdentity | None:
-    """Find out who calls.
-
-    Parameters
-    ----------
-    sources : mapping of str to object
-        What the connection said, by source: nested mappings as they came off the wire.
-    fields : FieldMap
-    call_id : str, optional
-        Where no place of `fields.call_id` is filled.
-
-    Returns
-    -------
-    CallIdentity or None
-        None where there is no call id. Values longer than 256 characters are cut, control characters dropped; a
-        language is reduced to its ISO 639-1 part (``en-US`` is ``en``).
-    """
-    found = {name: _first_filled(sources, getattr(fields, name)) for name in FieldMap.model_fields}
-    known_id = found["call_id"] or _text_of(call_id)
-    if known_id is None:
-        return None
-    channel = _channel_of(found["channel"])
-    return CallIdentity(
-        call_id=known_id,
-        channel=channel,
-        channels=_channels_of(found["channels"]),
-        agent_id=found["agent_id"],
-        queue=found["queue"],
-        language=_language_of(found["language"]),
-        consent=found["consent"],
-    )
-
-
-def _first_filled(sources: Mapping[str, object], places: Sequence[str]) -> str | None:
-    for place in places:
-        if place.startswith("="):
-            return _text_of(place[1:])
-        value: object = sources
-        for name in place.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if (text := _text_of(value)) is not None:
-            return text
-    return None
-
-
-def _text_of(value: object) -> str | None:
-    """Return a scalar as text that is fit for an id: printable, 256 characters at most; None where it says nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    text = value if isinstance(value, str) else str(value) if abs(value) < 2**64 else ""
-    return "".join(sign for sign in text[:256] if sign.isprintable()).strip() or None
-
-
-def _language_of(text: str | None) -> str | None:
-    code = (text or "").replace("_", "-").partition("-")[0].lower()
-    return code if len(code) == 2 and code.isascii() and code.isalpha() else None
-
-
-def _channel_of(text: str | None) -> Channel | None:
-    return _CHANNEL_NAMES.get((text or "").lower())
-
-
-def _channels_of(text: str | None) -> tuple[Channel, ...]:
-    named = [_channel_of(name.strip()) for name in (text or "").split(",")]
-    return tuple(dict.fromkeys(channel for channel in named if channel is not None))
-
-
-_CHANNEL_NAMES = {
-    "caller": Channel.CALLER,
-    "customer": Channel.CALLER,
-    "external": Channel.CALLER,
-    "agent": Channel.AGENT,
-    "internal": Channel.AGENT,
-    "mixed": Channel.MIXED,
-}

@@ -27,37 +27,37 @@ from pydantic import BaseModel, ConfigDict, Field
 from voicepipe.audio.codecs import Encoding, decode
 from voicepipe.gateways.arrival import ArrivalClock
 from voicepipe.gateways.decoder import (
-    CallIdentity,
     CloseCode,
     Decoder,
     DecoderLimits,
     FaultError,
-    FieldMap,
     Handshake,
-    identify,
     parse_object,
     whole_number,
 )
+from voicepipe.gateways.identity import CallIdentity, FieldMap, identify
 from voicepipe.types import Channel, MediaEvent, Roles
 
 Mix = Literal["mono", "mixed", "stereo"]
 
 _ID_NAMES = ("call_id", "callSid", "call_sid", "callId", "uuid", "conversation_uuid", "channel_id", "text")
 
-_FIELDS = FieldMap(
-    call_id=(
+
+class L16Fields(FieldMap):
+    """Where the fields are found unless the settings say otherwise, each by itself."""
+
+    call_id: tuple[str, ...] = (
         "custom.call_id",
         *(f"metadata.{name}" for name in _ID_NAMES),
         "query.call_id",
         "header.x-call-id",
-    ),
-    agent_id=("custom.agent_id", "metadata.agent_id", "query.agent_id"),
-    queue=("custom.queue", "metadata.queue", "query.queue"),
-    language=("custom.language", "metadata.language", "query.language"),
-    consent=("custom.consent", "metadata.consent", "query.consent"),
-    channel=("custom.channel_role", "metadata.channel_role", "query.channel_role"),
-    channels=("custom.channels", "metadata.call_channels", "query.call_channels"),
-)
+    )
+    agent_id: tuple[str, ...] = ("custom.agent_id", "metadata.agent_id", "query.agent_id")
+    queue: tuple[str, ...] = ("custom.queue", "metadata.queue", "query.queue")
+    language: tuple[str, ...] = ("custom.language", "metadata.language", "query.language")
+    consent: tuple[str, ...] = ("custom.consent", "metadata.consent", "query.consent")
+    channel: tuple[str, ...] = ("custom.channel_role", "metadata.channel_role", "query.channel_role")
+    channels: tuple[str, ...] = ("custom.channels", "metadata.call_channels", "query.call_channels")
 
 
 class L16Config(BaseModel):
@@ -95,7 +95,7 @@ class L16Config(BaseModel):
     gap_after_s: float | None = Field(
         default=2.0, gt=0.0, description="Silence on the line longer than this counts as a gap; not given: never."
     )
-    fields: FieldMap = _FIELDS
+    fields: L16Fields = L16Fields()
 
 
 def choose_subprotocol(offered: Sequence[str], *, accepted: Sequence[str]) -> str | None:
@@ -176,7 +176,6 @@ class L16Decoder(Decoder):
         return events
 
     def _identify(self, metadata: dict[str, Any]) -> CallIdentity:
-        from_asterisk = metadata.get("event") == "MEDIA_START"
         custom: dict[str, Any] = {}
         for name in ("metadata", "channel_variables", "customHeaders"):
             inner = metadata.get(name)
@@ -185,7 +184,7 @@ class L16Decoder(Decoder):
             {
                 "metadata": metadata,
                 "custom": custom,
-                "query": {} if from_asterisk else self._handshake.query,
+                "query": self._query(metadata),
                 "header": self._handshake.headers,
             },
             fields=self._config.fields,
@@ -196,6 +195,10 @@ class L16Decoder(Decoder):
                 CloseCode.POLICY, "Nobody named the call; send its id in the metadata or map a field to call_id."
             )
         return identity
+
+    def _query(self, metadata: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the query, unless it comes from Asterisk, which may repeat there what an earlier call was given."""
+        return {} if metadata.get("event") == "MEDIA_START" else self._handshake.query
 
     def _read_format(self, metadata: Mapping[str, Any]) -> _Format:
         named = metadata.get("format")
@@ -208,13 +211,13 @@ class L16Decoder(Decoder):
                 f"The audio is {(content_type or str(named))[:32]!r}; send ulaw, alaw, slin or L16.",
             )
         linear = Encoding.L16_LE if self._config.byte_order == "little" else Encoding.L16
-        encoding, rate_hz = asterisk or (linear, _rate_of(metadata, content_type, self._handshake.query))
+        encoding, rate_hz = asterisk or (linear, _rate_of(metadata, content_type, self._query(metadata)))
         if rate_hz is not None and not 8_000 <= rate_hz <= 192_000:
             raise self.refuse(CloseCode.UNSUPPORTED, "The sample rate is out of range; send 8000 to 192000 Hz.")
         return _Format(
             encoding=encoding,
             rate_hz=rate_hz or self._config.rate_hz,
-            mix=_mix_of(metadata, self._handshake.query) or self._config.mix,
+            mix=_mix_of(metadata, self._query(metadata)) or self._config.mix,
         )
 
     def _channels(self, identity: CallIdentity, mix: Mix | None) -> tuple[tuple[Channel, ...], Roles]:

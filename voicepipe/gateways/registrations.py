@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from voicepipe.gateways.decoder import CallIdentity
+from voicepipe.gateways.identity import CallIdentity
 from voicepipe.types import Channel
 
 

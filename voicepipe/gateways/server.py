@@ -26,7 +26,8 @@ from voicepipe.gateways.access import Access
 from voicepipe.gateways.audiohook import AudioHookDecoder
 from voicepipe.gateways.audiosocket import AudioSocketDecoder
 from voicepipe.gateways.config import ANYBODY, Protocol, ServeConfig
-from voicepipe.gateways.decoder import CallIdentity, CloseCode, Decoder, Handshake
+from voicepipe.gateways.decoder import CloseCode, Decoder, Handshake
+from voicepipe.gateways.identity import CallIdentity
 from voicepipe.gateways.l16 import L16Decoder, choose_subprotocol
 from voicepipe.gateways.registrations import Registration, Registrations
 from voicepipe.gateways.switchboard import Switchboard
@@ -95,6 +96,11 @@ class LiveServer:
         """The AudioSocket port, once open; None if there is none."""
         return int(self._tcp.sockets[0].getsockname()[1]) if self._tcp else None
 
+    @property
+    def n_connections(self) -> int:
+        """Open connections, those that have not asked for anything among them."""
+        return self._tcp_open + (len(self._http.server_state.connections) if self._http else 0)
+
     async def open(self) -> None:
         """Open the ports.
 
@@ -138,12 +144,12 @@ class LiveServer:
             self._tcp = await asyncio.start_server(self._audiosocket, sock=listener)
         self._board.open()
 
-    async def close(self) -> None:
-        """Take no new calls, let those that run go on for `ServeConfig.drain_s`, then close the ports.
+    async def close(self, *, drain_s: float = 0.0) -> None:
+        """Take no new calls, let those that run go on for `drain_s`, then close the ports.
 
         The pool has got the ends of all calls when this returns; what it still has to tell is the caller's to wait for.
         """
-        await self._board.close()
+        await self._board.close(drain_s)
         if self._tcp is not None:
             self._tcp.close()
         if self._http is not None:
@@ -247,7 +253,8 @@ class LiveServer:
                 while not leg.closed:
                     message = await websocket.receive()
                     if message["type"] == "websocket.disconnect":
-                        code = message.get("code")
+                        # uvicorn calls a connection that broke 1005, too, but gives it no reason
+                        code = message.get("code") if "reason" in message else None
                         break
                     content = message.get("text")
                     await self._board.feed(leg, message["bytes"] if content is None else content)
@@ -312,8 +319,7 @@ class LiveServer:
         )
 
     def _has_connection_left(self) -> bool:
-        assert self._http is not None
-        return len(self._http.server_state.connections) + self._tcp_open < self._max_connections
+        return self.n_connections < self._max_connections
 
 
 def _handshake(request: Request | WebSocket) -> Handshake:

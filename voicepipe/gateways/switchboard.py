@@ -92,13 +92,13 @@ class Switchboard:
         self._loop = asyncio.get_running_loop()
         self._spawn(self._watch())
 
-    async def close(self) -> None:
-        """Let the calls that run go on for `ServeConfig.drain_s`, then say goodbye to all.
+    async def close(self, drain_s: float) -> None:
+        """Let the calls that run go on for `drain_s`, then say goodbye to all.
 
         The pool has got the ends of all calls when this returns.
         """
         self.draining = True
-        deadline_s = self._clock() + self._config.drain_s
+        deadline_s = self._clock() + drain_s
         while self._joiner.calls and self._clock() < deadline_s:
             await asyncio.sleep(_WATCH_S / 5)
         for leg in list(self._legs.values()):

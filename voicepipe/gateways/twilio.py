@@ -16,42 +16,48 @@ References
 """
 
 import base64
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicepipe.audio.codecs import Encoding, decode
+from voicepipe.gateways.byte_order import ByteOrder
 from voicepipe.gateways.decoder import (
-    CallIdentity,
     CloseCode,
     Decoder,
     DecoderLimits,
     FaultError,
-    FieldMap,
     Handshake,
-    identify,
     parse_object,
     whole_number,
 )
+from voicepipe.gateways.identity import CallIdentity, FieldMap, identify
 from voicepipe.gateways.ordering import Reorderer, TrackClock
-from voicepipe.types import AudioInputError, Channel, MediaEvent, Roles
-
-Track = Literal["inbound", "outbound"]
-ByteOrder = Literal["little", "big"]
-
-_FIELDS = FieldMap(
-    agent_id=("custom.agent_id", "custom.agent"),
-    queue=("custom.queue", "query.queue"),
-    language=("custom.language", "query.language"),
-    consent=("custom.consent",),
-    channel=("custom.channel", "query.channel"),
-    channels=("custom.channels", "query.channels"),
+from voicepipe.gateways.twilio_dialects import (
+    ENCODINGS,
+    Media,
+    StreamFormat,
+    Track,
+    first_of,
+    read_media,
+    read_pairs,
+    tracks_of,
 )
+from voicepipe.types import AudioInputError, Channel, FloatArray, MediaEvent, Roles
+
+
+class TwilioFields(FieldMap):
+    """Where the fields are found unless the settings say otherwise, each by itself."""
+
+    call_id: tuple[str, ...] = ("custom.call_id", "query.call_id")
+    agent_id: tuple[str, ...] = ("custom.agent_id", "custom.agent")
+    queue: tuple[str, ...] = ("custom.queue", "query.queue")
+    language: tuple[str, ...] = ("custom.language", "query.language")
+    consent: tuple[str, ...] = ("custom.consent",)
+    channel: tuple[str, ...] = ("custom.channel", "query.channel")
+    channels: tuple[str, ...] = ("custom.channels", "query.channels")
 
 
 class TwilioConfig(BaseModel):
@@ -71,17 +77,13 @@ class TwilioConfig(BaseModel):
     tracks: tuple[Track, ...] = Field(
         default=(), description="Tracks that come where the start message does not say; not given: what is heard."
     )
-    l16_byte_order: ByteOrder = Field(default="little", description="Byte order of L16 payloads.")
+    l16_byte_order: Literal["auto", "little", "big"] = Field(
+        default="auto", description="Byte order of L16 payloads; auto finds it by the smoother sound."
+    )
     reorder_messages: int = Field(
         default=16, ge=0, le=1024, description="Messages that are held back at most for one that is missing."
     )
-    fields: FieldMap = _FIELDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Format:
-    encoding: Encoding
-    rate_hz: int
+    fields: TwilioFields = TwilioFields()
 
 
 class TwilioDecoder(Decoder):
@@ -109,15 +111,17 @@ class TwilioDecoder(Decoder):
         super().__init__(started_at=started_at, limits=limits)
         self._config = config
         self._handshake = handshake
-        self._order: Reorderer[dict[str, Any]] = Reorderer(counts=self.counts, window=config.reorder_messages)
+        self._order: Reorderer[Media] = Reorderer(counts=self.counts, window=config.reorder_messages)
         self._identity: CallIdentity | None = None
-        self._format: _Format | None = None
-        self._early: list[tuple[dict[str, Any], bool]] = []
+        self._format: StreamFormat | None = None
+        self._before_start: list[str] = []
+        self._probed: list[tuple[Media, bool]] = []
         self._heard: dict[Track, None] = {}
         self._channel_of: dict[Track, Channel] = {}
         self._clocks: dict[Track, TrackClock] = {}
         self._last_chunk: dict[Track, int] = {}
         self._base_ms: int | None = None
+        self._byte_order = ByteOrder()
 
     def _binary(self, message: bytes, arrived_s: float | None) -> list[MediaEvent]:
         del message, arrived_s
@@ -128,9 +132,9 @@ class TwilioDecoder(Decoder):
         match content.get("event"):
             case "media":
                 if self._identity is None:
-                    self._early.append((content, False))
+                    self._before_start.append(message)
                     return []
-                return self._ordered(content)
+                return self._ordered(read_media(content))
             case "start":
                 return self._take_start(content)
             case "stop":
@@ -151,7 +155,7 @@ class TwilioDecoder(Decoder):
         if self._identity is None:
             return []
         rest = [event for item in self._order.flush() for event in self._take_media(*item)]
-        return rest + (self._announce() if self.call is None and self._early else [])
+        return rest + (self._announce() if self.call is None and self._probed else [])
 
     def _take_start(self, content: dict[str, Any]) -> list[MediaEvent]:
         start = content.get("start")
@@ -166,29 +170,34 @@ class TwilioDecoder(Decoder):
                 )
             self.counts.duplicates += 1
             return []
-        self._format = self._read_format(_first(start, "mediaFormat", "media_format"))
+        self._format = self._read_format(first_of(start, "mediaFormat", "media_format"))
         self._identity = identity
-        early, self._early = self._early, []
-        tracks = _tracks_of(start.get("tracks", start.get("track"))) or self._config.tracks
+        early, self._before_start = self._before_start, []
+        tracks = tracks_of(start.get("tracks", start.get("track"))) or self._config.tracks
         events = self._announce(tracks) if tracks else []
-        for item, _ in early:
-            events += self._ordered(item)
+        for message in early:
+            try:
+                events += self._text(message)
+            except FaultError as fault:
+                events += self._count_fault(str(fault))
         return events
 
     def _identify(self, content: dict[str, Any], start: dict[str, Any]) -> CallIdentity:
-        custom = _first(start, "customParameters", "custom_parameters")
+        custom = first_of(start, "customParameters", "custom_parameters")
         sources = {
             "start": start,
             "custom": {
-                **_pairs(content.get("extra_headers")),
-                **_pairs(start.get("extra_headers")),
+                **read_pairs(content.get("extra_headers")),
+                **read_pairs(start.get("extra_headers")),
                 **(custom if isinstance(custom, dict) else {}),
             },
             "query": self._handshake.query,
             "header": self._handshake.headers,
         }
-        stream_id = _first(content, "streamSid", "stream_id", "stream_sid", "streamId")
-        call_id = _first(start, "callSid", "call_sid", "callId", "call_id", "call_control_id", "streamSid", "streamId")
+        stream_id = first_of(content, "streamSid", "stream_id", "stream_sid", "streamId")
+        call_id = first_of(
+            start, "callSid", "call_sid", "callId", "call_id", "call_control_id", "streamSid", "streamId"
+        )
         identity = identify(sources, fields=self._config.fields, call_id=call_id or stream_id)
         if identity is None:
             raise self.refuse(
@@ -197,16 +206,16 @@ class TwilioDecoder(Decoder):
             )
         return identity
 
-    def _read_format(self, value: object) -> _Format:
+    def _read_format(self, value: object) -> StreamFormat:
         """Read ``mediaFormat``: three vocabularies, and nothing at all where the default is Twilio's own format."""
         named = value if isinstance(value, dict) else {}
         written = str(named.get("encoding") or "audio/x-mulaw")[:64].lower()
         name, _, parameters = written.partition(";")
-        encoding = _ENCODINGS.get(name.strip().removeprefix("audio/").removeprefix("raw/").removeprefix("x-"))
+        encoding = ENCODINGS.get(name.strip().removeprefix("audio/").removeprefix("raw/").removeprefix("x-"))
         if encoding is Encoding.L16_LE and self._config.l16_byte_order == "big":
             encoding = Encoding.L16
         rate = re.search(r"rate=(\d{4,6})", parameters)
-        given_hz = _first(named, "sampleRate", "sample_rate") or (rate.group(1) if rate else None) or 8000
+        given_hz = first_of(named, "sampleRate", "sample_rate") or (rate.group(1) if rate else None) or 8000
         rate_hz = whole_number(given_hz)
         if encoding is None or rate_hz is None or not 8_000 <= rate_hz <= 48_000:
             raise self.refuse(
@@ -215,7 +224,7 @@ class TwilioDecoder(Decoder):
             )
         if (whole_number(named.get("channels")) or 1) != 1:
             raise self.refuse(CloseCode.UNSUPPORTED, "The stream mixes several channels in one track; send tracks.")
-        return _Format(encoding=encoding, rate_hz=rate_hz)
+        return StreamFormat(encoding=encoding, rate_hz=rate_hz)
 
     def _announce(self, tracks: tuple[Track, ...] = ()) -> list[MediaEvent]:
         """Announce the call with the tracks that are known now, then let out the audio that waited for it."""
@@ -236,41 +245,37 @@ class TwilioDecoder(Decoder):
             self._channel_of = {tracks[0]: Channel.MIXED}
         self._clocks = {track: TrackClock(rate_hz=self._format.rate_hz) for track in self._channel_of}
         events = self._start(self._identity, channels=tuple(self._channel_of.values()), roles=roles)
-        early, self._early = self._early, []
-        for content, after_loss in early:
-            events += self._take_media(content, after_loss)
+        probed, self._probed = self._probed, []
+        for media, after_loss in probed:
+            events += self._take_media(media, after_loss)
         return events
 
-    def _ordered(self, content: dict[str, Any]) -> list[MediaEvent]:
-        number = whole_number(_first(content, "sequenceNumber", "sequence_number"))
-        if number is None or self._config.reorder_messages == 0:
-            return self._take_media(content, False)  # noqa: FBT003
-        return [event for item in self._order.push(number, content) for event in self._take_media(*item)]
+    def _ordered(self, media: Media) -> list[MediaEvent]:
+        if media.number is None or self._config.reorder_messages == 0:
+            return self._take_media(media, False)  # noqa: FBT003
+        return [event for item in self._order.push(media.number, media) for event in self._take_media(*item)]
 
-    def _take_media(self, content: dict[str, Any], after_loss: bool) -> list[MediaEvent]:  # noqa: FBT001
+    def _take_media(self, media: Media, after_loss: bool) -> list[MediaEvent]:  # noqa: FBT001
         """Take a media message in its turn; a damaged one does not take those beside it with it."""
         try:
-            return self._hear(content, after_loss=after_loss)
+            return self._hear(media, after_loss=after_loss)
         except FaultError as fault:
             return self._count_fault(str(fault))
 
-    def _hear(self, content: dict[str, Any], *, after_loss: bool) -> list[MediaEvent]:
+    def _hear(self, media: Media, *, after_loss: bool) -> list[MediaEvent]:
         assert self._format is not None
-        media = content.get("media")
-        if not isinstance(media, dict) or not isinstance(media.get("payload"), str):
-            raise FaultError("A media message has no payload; send media.payload in base64.")
-        track = self._track_of(media)
+        track: Track = next(iter(self._channel_of), "inbound") if media.track is None else media.track
         if self.call is None:
             self._heard[track] = None
-            self._early.append((content, after_loss))
-            ready = len(self._heard) == 2 or len(self._early) >= self.PROBE_MESSAGES
+            self._probed.append((media, after_loss))
+            ready = len(self._heard) == 2 or len(self._probed) >= self.PROBE_MESSAGES
             return self._announce() if ready else []
         if track not in self._channel_of:
             self.counts.unannounced += 1
             return []
         try:
-            payload = base64.b64decode(media["payload"], validate=True)
-            samples = decode(payload, encoding=self._format.encoding)
+            payload = base64.b64decode(media.payload, validate=True)
+            samples = self._decode(payload, self._format.encoding)
         except ValueError:
             raise FaultError("A payload is not base64; send the bare audio, encoded by RFC 4648.") from None
         except AudioInputError as error:
@@ -283,17 +288,15 @@ class TwilioDecoder(Decoder):
         first_sample = self._clocks[track].place(len(samples), stamp=stamp, after_loss=after_loss)
         return [self._chunk(self._channel_of[track], first_sample, samples, rate_hz=self._format.rate_hz)]
 
-    def _track_of(self, media: dict[str, Any]) -> Track:
-        named = _tracks_of(media.get("track"))
-        if len(named) == 1:
-            return named[0]
-        return next(iter(self._channel_of), "inbound")
+    def _decode(self, payload: bytes, encoding: Encoding) -> FloatArray:
+        if encoding is Encoding.L16_LE and self._config.l16_byte_order == "auto" and len(payload) % 2 == 0:
+            encoding = self._byte_order.judge(payload)
+        return decode(payload, encoding=encoding)
 
-    def _stamp(self, media: dict[str, Any], track: Track, n_samples: int) -> int | None:
+    def _stamp(self, media: Media, track: Track, n_samples: int) -> int | None:
         """Return where a payload begins, in samples since the start of the stream, as far as the message tells."""
         assert self._format is not None
-        stamp_ms = whole_number(media.get("timestamp"))
-        chunk = whole_number(media.get("chunk"))
+        stamp_ms, chunk = media.stamp_ms, media.chunk
         last_chunk = self._last_chunk.get(track)
         if chunk is not None:
             self._last_chunk[track] = chunk
@@ -311,50 +314,3 @@ _STREAM_CLOCK_MS = 600_000
 _MAX_MISSING_CHUNKS = 1_000
 
 _OTHER: dict[Track, Track] = {"inbound": "outbound", "outbound": "inbound"}
-
-_ENCODINGS = {
-    "mulaw": Encoding.PCMU,
-    "ulaw": Encoding.PCMU,
-    "pcmu": Encoding.PCMU,
-    "g711_ulaw": Encoding.PCMU,
-    "alaw": Encoding.PCMA,
-    "pcma": Encoding.PCMA,
-    "g711_alaw": Encoding.PCMA,
-    "l16": Encoding.L16_LE,
-    "slin": Encoding.L16_LE,
-    "linear16": Encoding.L16_LE,
-    "pcm": Encoding.L16_LE,
-    "base64": Encoding.L16_LE,
-}
-"""By the name after ``audio/``, ``raw/`` and ``x-``. Exotel writes ``base64`` where others name the codec [4]_."""
-
-
-def _first(mapping: Mapping[str, Any], *names: str) -> Any:
-    """Return the first entry that is there and not empty."""
-    return next((mapping[name] for name in names if mapping.get(name) not in (None, "")), None)
-
-
-def _tracks_of(value: object) -> tuple[Track, ...]:
-    """Read ``inbound``, ``inbound_track``, ``both_tracks`` or a list of such names."""
-    names = value if isinstance(value, list) else [value]
-    found: dict[Track, None] = {}
-    for name in names[:8]:
-        text = name.lower() if isinstance(name, str) else ""
-        if text.startswith(("inbound", "both")):
-            found["inbound"] = None
-        if text.startswith(("outbound", "both")):
-            found["outbound"] = None
-    return tuple(found)
-
-
-def _pairs(value: object) -> dict[str, str]:
-    """Read Plivo's extra headers: an object, JSON in a string, or ``name=value`` pairs; ``X-PH-`` is not kept."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            parts = [part.partition("=") for part in re.split(r"[,;]", str(value)[:4096])]
-            value = {name.strip(): text.strip() for name, equals, text in parts if equals}
-    if not isinstance(value, dict):
-        return {}
-    return {re.sub(r"^x-ph-", "", str(name), flags=re.IGNORECASE): text for name, text in value.items()}

@@ -33,7 +33,6 @@ from voicepipe.types import (
     Channel,
     Recognition,
     Utterance,
-    VoicepipeError,
 )
 
 _FIRST_COST_S = 0.1
@@ -73,8 +72,8 @@ class PoolConfig:
     max_calls: int = 200
     max_buffer_s: float = 60.0
     max_waiting: int = 512
-    shed_agent_text_s: float = 1.5
-    shed_caller_text_s: float = 2.5
+    shed_agent_text_s: float = 2.5
+    shed_caller_text_s: float = 3.0
     shed_embedding_s: float = 3.5
 
     def __post_init__(self) -> None:
@@ -328,7 +327,11 @@ class CallPool:
         at = 0
         for live, frames in due:
             part = slice(at, at := at + len(frames.frames))
-            self._queue(live, _analysis(live).hear_frames(frames, probs[part], states[part]))
+            try:
+                self._queue(live, _analysis(live).hear_frames(frames, probs[part], states[part]))
+            except Exception as error:  # one call's trouble; the others are heard
+                self._observer.on_failure("segment", error)
+                _analysis(live).lose(sum(track.size for track in frames.frames) / SAMPLE_RATE_HZ)
 
     def _take(self, live: _LiveCall, models: Models) -> bool:
         """Frame what a call sent; return whether there was anything, its end included."""
@@ -342,7 +345,7 @@ class CallPool:
         for chunk in chunks:
             try:
                 live.analysis.take(chunk)
-            except VoicepipeError as error:
+            except Exception as error:  # this chunk is lost to the call, and counted
                 live.analysis.lose(chunk.samples.size / chunk.sample_rate_hz)
                 self._observer.on_failure("frame", error)
         return bool(chunks) or live.end_reason is not None
@@ -477,7 +480,10 @@ class CallPool:
             live.settling = over
             self._work.notify(len(live.waiting))
         if over:
-            self._tell(analysis.finish(live.end_reason or "end"))
+            try:
+                self._tell(analysis.finish(live.end_reason or "end"))
+            except Exception as error:  # the call must leave the pool all the same
+                self._observer.on_failure("finish", error)
             with self._lock:
                 self._calls.pop(live.call.call_id, None)
                 self._emptied.notify_all()

@@ -1,16 +1,16 @@
-"""The caller's own normal: what later utterances are measured against.
+r"""The caller's own normal: what later utterances are measured against.
 
 Each feature has a running location and scale. They start at the population's norm, which counts like `prior_s` seconds
 of this caller's speech, and move to the caller's own as speech is heard. For a feature whose utterances scatter around
-a caller's own mean with variance :math:`\\sigma_w^2` and whose callers scatter around the population's mean with variance
-:math:`\\sigma_b^2`, the best linear estimate of the caller's mean after *n* utterances is the shrunken mean
+a caller's own mean with variance :math:`\sigma_w^2` and whose callers scatter around the population's mean with
+variance :math:`\sigma_b^2`, the best linear estimate of the caller's mean after *n* utterances is the shrunken mean
 
-.. math:: \\hat\\mu_n = \\frac{\\kappa \\mu_0 + \\sum_i x_i}{\\kappa + n}, \\qquad \\kappa = \\sigma_w^2 / \\sigma_b^2
+.. math:: \hat\mu_n = \frac{\kappa \mu_0 + \sum_i x_i}{\kappa + n}, \qquad \kappa = \sigma_w^2 / \sigma_b^2
 
-(empirical Bayes; Efron and Morris, "Data Analysis Using Stein's Estimator and its Generalizations", JASA 70, 1975). Here
-utterances weigh by their seconds of speech, so :math:`\\kappa` is given in seconds, one for each feature. Steps are
-bounded (Huber, "Robust Estimation of a Location Parameter", Ann. Math. Stat. 35, 1964), so that one odd utterance cannot
-move the norm far, and the weight of the past is bounded, so that the norm keeps following a long call slowly.
+(empirical Bayes; Efron and Morris, "Data Analysis Using Stein's Estimator and its Generalizations", JASA 70, 1975).
+Here utterances weigh by their seconds of speech, so :math:`\kappa` is given in seconds, one for each feature. Steps
+are bounded (Huber, "Robust Estimation of a Location Parameter", Ann. Math. Stat. 35, 1964), so that one odd utterance
+cannot move the norm far, and the weight of the past is bounded, so that the norm keeps following a long call slowly.
 
 Everything works on the last axis; leading axes are a batch.
 """

@@ -3,8 +3,8 @@ r"""A site's own calls: stress scores and calm reference fitted to its callers, 
 Labels say which stretches of recordings are calm and which are stressed. Two things are fitted to them: the map from
 the model's score to a probability, :math:`\operatorname{logit} P = a \operatorname{logit} s + b` [1]_, drawn towards
 the identity where labels are few, and the calm reference that alarms rest on. What the fit is worth is measured on
-callers that it has not seen (cross-fitting over callers). The result is a new profile: a model folder of its own, beside the
-old one.
+callers that it has not seen (cross-fitting over callers). The result is a new profile: a model folder of its own,
+beside the old one.
 
 References
 ----------
@@ -12,6 +12,7 @@ References
 """
 
 import csv
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -339,18 +340,24 @@ def write_profile(model_dir: Path, fit: SiteFit, *, labels_sha256: str) -> Path:
     Returns
     -------
     Path
-        The new folder: the model's files, the new ``calm.npz``, and ``site.toml`` with the map and the figures.
+        The new folder: the model's files under the profile's own `model_id`, so that every event names it, the new
+        ``calm.npz``, and ``site.toml`` with the map and the figures.
 
     Raises
     ------
     ModelError
-        If the folder cannot be written.
+        If the model's manifest cannot be read or the folder cannot be written.
     """
     number = 1
     while (target := model_dir.with_name(f"{model_dir.name}-site{number}")).exists():
         number += 1
     try:
+        manifest = (model_dir / "manifest.toml").read_text(encoding="utf-8")
+        renamed, count = re.subn(r'(?m)^model_id = ".*"$', f'model_id = "{target.name}"', manifest)
+        if count != 1:
+            raise ModelError(f"{model_dir / 'manifest.toml'} names no model_id; restore it from the release.")
         shutil.copytree(model_dir, target)
+        (target / "manifest.toml").write_text(renamed, encoding="utf-8")
         with (target / "calm.npz").open("wb") as file:
             fit.reference.save(file)
         (target / "site.toml").write_text(_site_toml(fit, labels_sha256), encoding="utf-8")

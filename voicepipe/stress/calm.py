@@ -27,7 +27,7 @@ from scipy.stats import chi2
 from voicepipe.stress.evidence import BUDGETS, log_bound, log_slack
 from voicepipe.types import DoubleArray, ModelError, StressScore
 
-FORMAT = 3
+FORMAT = 4
 """Version of the arrays and of the evidence that their slack was measured for."""
 MIN_UTTERANCES = 30
 MIN_CALLERS = 2

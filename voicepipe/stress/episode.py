@@ -37,7 +37,7 @@ from voicepipe.types import (
     StressScore,
 )
 
-ORDINARY = (0, 1)
+ORDINARY = (0, 0)
 """Offset and stake by which the onset and the end of an episode are located: an ordinary caller, plain stress."""
 
 

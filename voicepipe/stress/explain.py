@@ -1,8 +1,8 @@
 """Why a score is what it is: what happens to it when a feature is put back to the caller's normal.
 
-Related features are put back together, because the model spreads an effect over them: a raised voice has a higher median, a
-higher top and a higher floor. The group tells how strong the effect is; the one of its features that says most by
-itself is the one shown.
+Related features are put back together, because the model spreads an effect over them: a raised voice has a higher
+median, a higher top and a higher floor. The group tells how strong the effect is; the one of its features that says
+most by itself is the one shown.
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "pauses": ("pause_rate_hz", "pause_mean_s", "pause_longest_s", "pause_ratio"),
 }
 """Features that a supervisor understands, those that move together in one group."""
+
+TECHNICAL = frozenset(
+    {"slope_low_mean_db_per_khz", "slope_mid_mean_db_per_khz", "modulation_centroid_hz", "jitter_ddp_pct"}
+)
+"""Put back with their group, never shown: their names mean nothing to a supervisor."""
 
 MIN_CONTRIBUTION = 0.05
 """Least change of the score's logit that is worth showing."""
@@ -127,7 +132,10 @@ def strongest(
         telling = [
             column
             for column in _GROUP_COLUMNS[group].tolist()
-            if of_singles[column] > 0.0 and np.isfinite(values[column]) and abs(deviation[column]) >= MIN_DEVIATION
+            if FEATURES[column].name not in TECHNICAL
+            and of_singles[column] > 0.0
+            and np.isfinite(values[column])
+            and abs(deviation[column]) >= MIN_DEVIATION
         ]
         if telling:
             column = max(telling, key=of_singles.__getitem__)

@@ -78,8 +78,8 @@ FEATURES: tuple[Feature, ...] = (
     _f("pitch_median_st", _ST, "pitch", "median of st", "GeMAPS"),
     _f("pitch_sd_st", _ST, "pitch variation", "standard deviation of st", "GeMAPS"),
     _f("pitch_p05_st", _ST, "lowest pitch", "5th percentile of st", "own"),
-    _f("pitch_p20_st", _ST, "low pitch", "20th percentile of st", "GeMAPS"),
-    _f("pitch_p80_st", _ST, "high pitch", "80th percentile of st", "GeMAPS"),
+    _f("pitch_p20_st", _ST, "pitch floor", "20th percentile of st", "GeMAPS"),
+    _f("pitch_p80_st", _ST, "pitch ceiling", "80th percentile of st", "GeMAPS"),
     _f("pitch_p95_st", _ST, "highest pitch", "95th percentile of st", "own"),
     _f("pitch_range_st", _ST, "pitch range", "95th minus 5th percentile of st", "GeMAPS"),
     _f(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from voicepipe.ports import CallerBaseline
 from voicepipe.stress.baseline import Baseline, BaselineNorms, Norm
@@ -120,6 +119,8 @@ class OnnxStressScorer:
     """
 
     def __init__(self, model_dir: Path) -> None:
+        import onnxruntime
+
         self.manifest = read_manifest(model_dir)
         self.model_id: str = self.manifest.model_id
         if self.manifest.prosody_version != PROSODY_VERSION:

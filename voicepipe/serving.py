@@ -1,0 +1,179 @@
+"""The live service: ports, pool, store and brokers put together, from the first connection to SIGTERM."""
+
+import asyncio
+import contextlib
+import queue
+import signal
+import threading
+from collections.abc import Callable
+
+from voicepipe.config import Settings
+from voicepipe.events.reroute import Versions
+from voicepipe.gateways.server import LiveServer
+from voicepipe.pipeline.pool import CallPool
+from voicepipe.ports import CallObserver
+from voicepipe.service import Courier, Listener, RerouteTeller
+from voicepipe.telemetry import Telemetry, Waiting
+from voicepipe.types import CallEvent, CallStarted, CallSummary, StoreError
+
+_WRITTEN_DOWN = 4096
+"""Call events that wait for the store; while there are as many, the workers wait."""
+
+_RETRY_S = 1.0
+
+Say = Callable[[str], None]
+
+
+class Scribe:
+    """Writes what calls tell to the store, in order, in a thread of its own; waits while the store fails.
+
+    Parameters
+    ----------
+    courier : Courier
+    settings : Settings
+    versions : Versions
+    observer : CallObserver
+    """
+
+    def __init__(self, courier: Courier, *, settings: Settings, versions: Versions, observer: CallObserver) -> None:
+        self._courier = courier
+        self._settings = settings
+        self._versions = versions
+        self._observer = observer
+        self._tellers: dict[str, RerouteTeller] = {}
+        self._told: queue.Queue[CallEvent | None] = queue.Queue(_WRITTEN_DOWN)
+        self._halt = threading.Event()
+        self._thread = threading.Thread(target=self._write_on, name="scribe", daemon=True)
+        self._thread.start()
+
+    def take(self, event: CallEvent) -> None:
+        """Take the next event of a call; waits while too many wait."""
+        self._told.put(event)
+
+    def close(self, timeout_s: float) -> int:
+        """Write the rest; return how many events could not be written within the time."""
+        with self._told.all_tasks_done:
+            self._told.all_tasks_done.wait_for(lambda: not self._told.unfinished_tasks, timeout_s)
+            unwritten = self._told.unfinished_tasks
+        self._halt.set()
+        with contextlib.suppress(queue.Full):
+            self._told.put_nowait(None)
+        return unwritten
+
+    def _write_on(self) -> None:
+        while not self._halt.is_set() and (event := self._told.get()) is not None:
+            self._write(event)
+            self._told.task_done()
+
+    def _write(self, event: CallEvent) -> None:
+        call_id = event.call.call_id if isinstance(event, CallStarted | CallSummary) else event.call_id
+        teller = self._tellers.get(call_id)
+        if teller is None:
+            teller = RerouteTeller(versions=self._versions, config=self._settings.reroute)
+            self._tellers[call_id] = teller
+        told, reroute = teller.tell(event)
+        if isinstance(event, CallSummary):
+            del self._tellers[call_id]
+        while not self._halt.is_set():
+            try:
+                self._courier.record(told, reroute)
+            except StoreError as error:
+                self._observer.on_failure("store", error)
+                self._halt.wait(_RETRY_S)
+            else:
+                return
+
+
+def serve(settings: Settings, *, say: Say) -> bool:
+    """Accept live calls until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    settings : Settings
+    say : callable
+        Takes one sentence for the operator.
+
+    Returns
+    -------
+    bool
+        False if something was left undone at the end: it was said.
+
+    Raises
+    ------
+    ConfigError, ModelError, StoreError
+        If the service cannot start.
+    """
+    return asyncio.run(_serve(settings, say=say))
+
+
+async def _serve(settings: Settings, *, say: Say) -> bool:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    telemetry = Telemetry()
+    with Courier(settings, kafka=settings.kafka) as courier:
+        scribe: Scribe | None = None
+
+        def deliver(event: CallEvent) -> None:
+            assert scribe is not None
+            scribe.take(event)
+            server.on_call_event(event)
+
+        pool = CallPool(config=settings.pool, analysis=settings.analysis, deliver=deliver, observer=telemetry)
+        telemetry.watch(calls=lambda: pool.n_calls, waiting=lambda: pool.n_waiting)
+        telemetry.watch_outbox(lambda: _waiting(courier))
+        server = LiveServer(
+            config=settings.serve,
+            pool=pool,
+            observer=telemetry,
+            metrics=telemetry.metrics,
+            store_fault=courier.fault,
+        )
+        await server.open()
+        say(_where(settings, server))
+        drain_s = 0.0
+        try:
+            loading = asyncio.create_task(asyncio.to_thread(Listener, settings, workers=settings.pool.workers))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():
+                listener = loading.result()
+                scribe = Scribe(courier, settings=settings, versions=listener.versions, observer=telemetry)
+                pool.equip(listener.models)
+                say("voicepipe: the models are loaded")
+                await stopping
+                drain_s = settings.serve.drain_s
+            say(f"voicepipe: no new calls; those that run have {drain_s:g} s")
+        finally:
+            await server.close(drain_s=drain_s)
+            left = await asyncio.to_thread(_finish, pool, scribe, courier, settings)
+        for sentence in left:
+            say(f"voicepipe: {sentence}")
+        return not left
+
+
+def _finish(pool: CallPool, scribe: Scribe | None, courier: Courier, settings: Settings) -> list[str]:
+    """Analyse, write and deliver the rest; return a sentence for each thing that was left undone."""
+    left, flush_s = [], settings.serve.flush_s
+    if not pool.stop(flush_s) and scribe is not None:
+        left.append("not all calls could be analysed to their end; raise serve.flush_s")
+    if scribe is not None and (unwritten := scribe.close(flush_s)):
+        left.append(f"{unwritten} events could not be written to the store")
+    if settings.kafka is not None and (undelivered := courier.flush(flush_s)):
+        left.append(undelivered)
+    return left
+
+
+def _waiting(courier: Courier) -> list[Waiting]:
+    return [
+        Waiting(sink=status.sink, pending=status.pending, oldest_age_s=status.oldest_age_s)
+        for status in courier.status()
+    ]
+
+
+def _where(settings: Settings, server: LiveServer) -> str:
+    scheme = "wss" if settings.serve.tls_cert_file else "ws"
+    places = [f"{scheme}://{settings.serve.host}:{server.port}/v1/twilio /v1/audiohook /v1/l16"]
+    if server.audiosocket_port is not None:
+        places.append(f"AudioSocket on {settings.serve.audiosocket_host}:{server.audiosocket_port}")
+    return f"voicepipe: listening on {', '.join(places)}"
