@@ -12,6 +12,7 @@ import pytest
 from voicepipe.config import PACKAGE
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
+from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.kafka import KafkaReader, KafkaRecord
 from voicepipe.events.reroute import REROUTE_TOPIC
 
@@ -58,6 +59,51 @@ def test_the_event_on_kafka_is_the_line_that_score_prints(tmp_path: Path, whispe
     assert [json.loads(record.body) for record in records] == reroutes
     assert {record.key for record in records} == {printed[-1]["call_id"]}
     assert records[0].headers["ce_type"] == b"voicepipe.reroute.requested.v1"
+
+
+def test_alerts_are_shown_and_judged(tmp_path: Path, whisper_dir: Path) -> None:
+    with embedded_broker() as address:
+        empty = voicepipe("alerts", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
+        assert empty.returncode == 1
+        assert "voicepipe.reroute.v1" in empty.stderr, "the topic is not there yet"
+        scored = voicepipe("score", UPSET, "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
+        assert scored.returncode == 0, scored.stderr
+        bodies = [record.body.decode() for record in read(address)]
+        lines = voicepipe(
+            "alerts", "--json", "--since", "1h", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir
+        )
+        assert lines.stdout.splitlines() == bodies
+        shown = voicepipe("alerts", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
+        assert "caller's normal" in shown.stdout
+        event_id = json.loads(bodies[0])["event_id"]
+        judged = voicepipe(
+            *(
+                "alerts",
+                "--kafka",
+                address,
+                "verdict",
+                event_id[:8],
+                "justified",
+                "--outcome",
+                "rerouted",
+                "--by",
+                "ada",
+            ),
+            tmp_path=tmp_path,
+            whisper_dir=whisper_dir,
+        )
+        assert judged.returncode == 0, judged.stderr
+        assert "justified, rerouted" in judged.stdout
+        with KafkaReader(KafkaConfig().at(address), topic=FEEDBACK_TOPIC) as reader:
+            (feedback,) = [json.loads(record.body) for record in reader.read_to_end(timeout_s=20)]
+        assert (feedback["event_id"], feedback["verdict"], feedback["given_by"]) == (event_id, "justified", "ada")
+        unknown = voicepipe(
+            "alerts", "--kafka", address, "verdict", "00000000", "unsure", tmp_path=tmp_path, whisper_dir=whisper_dir
+        )
+        assert unknown.returncode == 1
+        assert "has no alert 00000000" in unknown.stderr
+    misused = voicepipe("alerts", tmp_path=tmp_path, whisper_dir=whisper_dir)
+    assert misused.returncode == 2
 
 
 def test_an_event_waits_for_the_broker_and_goes_out_at_the_next_start(tmp_path: Path, whisper_dir: Path) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from voicepipe import terminal
@@ -21,7 +20,7 @@ from voicepipe.events.contract import TOPICS
 from voicepipe.events.embedded import embedded_broker
 from voicepipe.events.kafka import KafkaReader
 from voicepipe.events.kafka_connection import ensure_topics
-from voicepipe.events.reroute import REROUTE_TOPIC
+from voicepipe.events.reroute import REROUTE_TOPIC, RerouteEvent
 from voicepipe.gateways.files import FileSource
 from voicepipe.service import Courier, Listener
 from voicepipe.types import AudioChunk, CallSummary, Episode, EpisodeState, MediaEvent, ScoredUtterance
@@ -99,7 +98,8 @@ def _play(sample: Sample, listener: Listener, *, courier: Courier, address: str,
             console.print(terminal.utterance_line(event))
         elif isinstance(event, Episode) and event.state is EpisodeState.OPENED:
             console.print(terminal.episode_line(event))
-            console.print(Text(f"{'':34}→ a reroute request goes out on {REROUTE_TOPIC}", style="red"))
+            news = Text(f"→ a reroute request goes out on {REROUTE_TOPIC}", style="red")
+            console.print(Padding(news, (0, 0, 0, 34)))
         elif isinstance(event, CallSummary):
             console.print(terminal.summary_line(event, reroutes=requested))
     if late := courier.flush(FLUSH_S):
@@ -108,7 +108,9 @@ def _play(sample: Sample, listener: Listener, *, courier: Courier, address: str,
     records = [record for record in _read_back(address) if record["key"] == source.call.call_id]
     events = [record for record in records if record["headers"]["ce_type"].startswith("voicepipe.reroute.requested")]
     for record in events:
-        console.print(reroute_card(record))
+        place = "{topic}  partition {partition}  offset {offset}  key {key}".format_map(record)
+        alert = RerouteEvent.model_validate(record["body"])
+        console.print(terminal.alert_card(alert, title=f"read back by a separate consumer: {place}"))
     if not events:
         console.print(f"A consumer read {REROUTE_TOPIC} to its end: no reroute for this call.", style="green")
     return len(events) == sample.reroutes
@@ -122,48 +124,6 @@ def in_real_time(media: Iterable[MediaEvent]) -> Iterator[MediaEvent]:
             end_s = (event.first_sample + event.samples.size) / event.sample_rate_hz
             time.sleep(max(0.0, began_s + end_s - time.monotonic()))
         yield event
-
-
-def reroute_card(record: dict[str, Any]) -> Panel:
-    """Lay a reroute out as the consumer read it: where it lay, its envelope, why, and what the next agent needs."""
-    body = record["body"]
-    card = Table.grid(padding=(0, 2))
-    card.add_column(style="dim", no_wrap=True)
-    card.add_column(overflow="fold")
-    envelope = record["headers"]
-    card.add_row("event", f"{envelope['ce_type']}  {envelope['ce_id']}  {envelope['ce_time']}")
-    card.add_row("call", f"{body['call']['call_id']}  channel {body['channel']}")
-    card.add_row("asks for", f"{body['target_skill']}, urgency {body['urgency']}: {', '.join(body['reasons'])}")
-    stress, evidence = body["stress"], body["evidence"]
-    card.add_row(
-        "stress",
-        f"peak {stress['peak']:.2f}, mean {stress['mean']:.2f}, {stress['stressed_speech_s']:.0f} s of stressed speech "
-        f"since {terminal.clock(body['opened_s'])}",
-    )
-    card.add_row(
-        "evidence",
-        f"log e {evidence['log_e']:.1f} against {evidence['log_e_threshold']:.1f}, the level of "
-        f"{evidence['false_alarms_per_100_call_hours']:g} false alarms per 100 call-hours",
-    )
-    for utterance in evidence["utterances"]:
-        deviations = "; ".join(deviation["text"] for deviation in utterance["deviations"][:2])
-        said = Text.assemble(
-            f"{terminal.clock(utterance['start_s'])}  ",
-            terminal.stress_bar(utterance["stress"], cells=6),
-            f"  “{utterance.get('quote', '')}”",
-        )
-        if deviations:
-            said.append(f"\n      {deviations}", style="dim")
-        card.add_row("", said)
-    turns = Text("\n").join(
-        Text.assemble((f"{turn['channel']}: ", "bold"), turn["text"]) for turn in body["handoff"]["last_turns"]
-    )
-    card.add_row("handoff", turns)
-    card.add_row("coverage", f"{body['coverage']['ratio']:.0%} of the speech was heard in full")
-    versions = body["versions"]
-    card.add_row("versions", "  ".join(f"{name} {version}" for name, version in versions.items()))
-    where = f"{record['topic']}  partition {record['partition']}  offset {record['offset']}  key {record['key']}"
-    return Panel(card, title=f"read back by a separate consumer: {where}", title_align="left", border_style="red")
 
 
 def _read_back(address: str) -> list[dict[str, Any]]:

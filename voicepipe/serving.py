@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import os
 import queue
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from voicepipe.config import Settings
 from voicepipe.events.reroute import Versions
@@ -20,6 +23,9 @@ _WRITTEN_DOWN = 4096
 """Call events that wait for the store; while there are as many, the workers wait."""
 
 _RETRY_S = 1.0
+
+_RECOGNIZER_NICENESS = 5
+"""On Linux each thread has its own; see setpriority(2)."""
 
 Say = Callable[[str], None]
 
@@ -133,9 +139,10 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
         say(_where(settings, server))
         drain_s = 0.0
         try:
-            loading = asyncio.create_task(asyncio.to_thread(Listener, settings, workers=settings.pool.workers))
+            loading = loop.run_in_executor(ThreadPoolExecutor(1, "load"), _load, settings)
             stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            either: list[asyncio.Future[Any]] = [loading, stopping]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if loading.done():
                 listener = loading.result()
                 scribe = Scribe(courier, settings=settings, versions=listener.versions, observer=telemetry)
@@ -150,6 +157,13 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
         for sentence in left:
             say(f"voicepipe: {sentence}")
         return not left
+
+
+def _load(settings: Settings) -> Listener:
+    """Load the models at a lower priority, which the recogniser's own threads inherit: sockets and hearing go first."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _RECOGNIZER_NICENESS)
+    return Listener(settings, workers=settings.pool.workers)
 
 
 def _finish(pool: CallPool, scribe: Scribe | None, courier: Courier, settings: Settings) -> list[str]:

@@ -1,13 +1,17 @@
 """How a call looks in a terminal: one line an utterance, with a stress bar."""
 
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from voicepipe.events.reroute import RerouteEvent
 from voicepipe.types import CallSummary, Channel, Episode, EpisodeState, ScoredUtterance
 
 BAR_CELLS = 12
 HIGH_STRESS = 0.65
 """From here a score is drawn as high and explained; what raises an alert is the episode, never one score."""
+_CARD_REASONS = 2
+"""Reasons shown for each utterance of an alert, the strongest first."""
 _LEVELS = ((0.35, "green"), (HIGH_STRESS, "yellow"), (1.01, "red"))
 _SPEAKER_STYLE = {Channel.CALLER: "bold cyan", Channel.AGENT: "blue", Channel.MIXED: "bold cyan"}
 
@@ -68,6 +72,51 @@ def episode_line(episode: Episode) -> Table:
     line = _columns()
     line.add_row(Text(clock(episode.at_s), "dim"), Text(mark, news.style), "", news)
     return line
+
+
+def alert_card(event: RerouteEvent, *, title: str | None = None) -> Panel:
+    """Lay a reroute event out: what it asks for, why, how sure, and what the next agent needs.
+
+    Parameters
+    ----------
+    event : RerouteEvent
+    title : str, optional
+        Where it was read; without it, the first characters of its id.
+    """
+    card = Table.grid(padding=(0, 2))
+    card.add_column(style="dim", no_wrap=True)
+    card.add_column(overflow="fold")
+    at = f"{event.occurred_at:%Y-%m-%d %H:%M:%S} UTC"
+    card.add_row("event", f"{event.event_type}  {event.event_id}  {at}")
+    of_call = f"{event.call.call_id}  channel {event.channel}"
+    card.add_row("call", of_call + (f"  queue {event.call.queue}" if event.call.queue else ""))
+    card.add_row("asks for", f"{event.target_skill}, urgency {event.urgency}: {', '.join(event.reasons)}")
+    stress, evidence = event.stress, event.evidence
+    card.add_row(
+        "stress",
+        f"peak {stress.peak:.2f}, mean {stress.mean:.2f}, {stress.stressed_speech_s:.0f} s of stressed speech since "
+        f"{clock(event.opened_s)}",
+    )
+    card.add_row(
+        "evidence",
+        f"log e {evidence.log_e:.1f} against {evidence.log_e_threshold:.1f}, the level of "
+        f"{evidence.false_alarms_per_100_call_hours:g} false alarms per 100 call-hours",
+    )
+    for utterance in evidence.utterances:
+        said = Text.assemble(
+            f"{clock(utterance.start_s)}  ", stress_bar(utterance.stress, cells=6), f"  “{utterance.quote or ''}”"
+        )
+        if utterance.deviations:
+            reasons = "; ".join(deviation.text for deviation in utterance.deviations[:_CARD_REASONS])
+            said.append(f"\n{reasons}", style="dim")
+        card.add_row("", said)
+    turns = [Text.assemble((f"{turn.channel}: ", "bold"), turn.text) for turn in event.handoff.last_turns]
+    card.add_row("handoff", Text("\n").join(turns))
+    card.add_row("coverage", f"{event.coverage.ratio:.0%} of the speech was heard in full")
+    versions = event.versions.model_dump(exclude_none=True)
+    card.add_row("versions", "  ".join(f"{name} {version}" for name, version in versions.items()))
+    style = "red" if event.kind == "requested" else "green"
+    return Panel(card, title=title or str(event.event_id)[:8], title_align="left", border_style=style)
 
 
 def _columns() -> Table:

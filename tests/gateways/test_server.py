@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,11 +29,21 @@ from voicepipe.gateways.audiosocket import AudioSocketConfig
 from voicepipe.gateways.config import ClientConfig, LimitsConfig, ServeConfig
 from voicepipe.gateways.decoder import DecoderLimits
 from voicepipe.gateways.joining import JoiningConfig
+from voicepipe.gateways.senders import AudioHookSender
 from voicepipe.gateways.server import LiveServer
 from voicepipe.pipeline.call import AnalysisConfig, Models
 from voicepipe.pipeline.pool import CallPool, PoolConfig
 from voicepipe.telemetry import Telemetry
-from voicepipe.types import CallEvent, CallStarted, CallSummary, Channel, ConfigError, ScoredUtterance
+from voicepipe.types import (
+    Call,
+    CallEvent,
+    CallStarted,
+    CallSummary,
+    Channel,
+    ConfigError,
+    Roles,
+    ScoredUtterance,
+)
 
 RATE_HZ = 8_000
 PATIENCE_S = 30.0
@@ -340,6 +351,43 @@ def test_an_audiohook_session_is_opened_at_once_whether_the_models_are_there_or_
                 here.pool.equip(models())
             summary = await here.summary("090eaa2f-72fa-480a-83e0-8667ff89c0ec")
             assert summary.duration_s == pytest.approx(0.2)
+
+    run(scene)
+
+
+def test_an_audiohook_client_gets_the_transcripts_to_the_last_before_closed() -> None:
+    async def scene() -> None:
+        call = Call(
+            call_id="090eaa2f-72fa-480a-83e0-8667ff89c0ec",
+            started_at=datetime(2026, 11, 2, 9, 30, tzinfo=UTC),
+            gateway="audiohook",
+            channels=(Channel.CALLER, Channel.AGENT),
+            roles=Roles.GIVEN,
+        )
+        sender = AudioHookSender(call, rate_hz=RATE_HZ)
+        caller = np.frombuffer(SPEECH, "<i2").astype(np.float32) / 32768
+        agent = np.frombuffer(hum(5.4, total_s=7.0), "<i2").astype(np.float32) / 32768
+        async with house() as here, connect(here.url(sender.path), additional_headers=sender.headers) as socket:
+
+            async def converse(until: Callable[[], bool]) -> None:
+                while not until():
+                    for answer in sender.receive(await asyncio.wait_for(socket.recv(), PATIENCE_S)):
+                        await socket.send(answer)
+
+            for message in sender.opening():
+                await socket.send(message)
+            await converse(lambda: sender.is_open)
+            for at in range(0, len(caller), 1600):
+                for message in sender.audio([caller[at : at + 1600], agent[at : at + 1600]], first_sample=at):
+                    await socket.send(message)
+            for message in sender.closing():
+                await socket.send(message)
+            await converse(lambda: sender.is_done)
+        assert [(one["channelId"], one["offset"]) for one in sender.transcripts] == [
+            (0, "PT0.832S"),
+            (0, "PT3.84S"),
+            (1, "PT5.216S"),
+        ]
 
     run(scene)
 

@@ -186,6 +186,7 @@ class CallPool:
         self._threads: list[threading.Thread] = []
         self._recognize_s = {Effort.TEXT: _FIRST_COST_S, Effort.EMBEDDING: _FIRST_COST_S, Effort.NOTHING: 0.0}
         self._understand_s = 0.0
+        self._hear_s = 0.0
 
     @property
     def ready(self) -> bool:
@@ -291,7 +292,8 @@ class CallPool:
         while not self._halt.is_set():
             began_s = self._clock()
             if self.n_waiting < self._config.max_waiting and self._hear_all(models):
-                self._observer.on_stage("hear", self._clock() - began_s)
+                self._hear_s = self._clock() - began_s
+                self._observer.on_stage("hear", self._hear_s)
             next_s = max(next_s + self._config.tick_s, self._clock())
             self._halt.wait(next_s - self._clock())
 
@@ -408,21 +410,21 @@ class CallPool:
                     yield (at > last_caller, waiting.since_s), live, waiting
 
     def _shed_held(self) -> None:
-        """Leave out, oldest first, what would make others wait too long."""
+        """Leave out, oldest first, what would make others wait too long; slow hearing counts as waiting."""
         config, now_s = self._config, self._clock()
         queued = [one for live in self._calls.values() for one in live.waiting if one.is_open]
         queued.sort(key=lambda one: one.since_s)
         agent = [one for one in queued if one.utterance.channel is Channel.AGENT]
         caller = [one for one in queued if one.utterance.channel is not Channel.AGENT]
         work_s = sum(self._recognize_s[one.effort] for one in queued) + len(caller) * self._understand_s
-        backlog_s = work_s / config.workers
+        backlog_s = self._hear_s + work_s / config.workers
         for candidates, limit_s, effort in (
             (agent, config.shed_agent_text_s, Effort.NOTHING),
             (caller, config.shed_caller_text_s, Effort.EMBEDDING),
             (caller, config.shed_embedding_s, Effort.NOTHING),
         ):
             for one in candidates:
-                if backlog_s <= limit_s and now_s - one.since_s <= limit_s:
+                if backlog_s <= limit_s and self._hear_s + now_s - one.since_s <= limit_s:
                     break
                 if one.effort > effort:
                     backlog_s -= (self._recognize_s[one.effort] - self._recognize_s[effort]) / config.workers
