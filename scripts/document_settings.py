@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from voicepipe.config import Settings
-from voicepipe.events.config import KafkaConfig
+from voicepipe.events.config import KafkaConfig, WebhookConfig
 
 _HEAD = """# Settings
 
@@ -40,7 +40,7 @@ class Key:
 def keys() -> Iterator[Key]:
     """Yield every setting, sections in the order in which `Settings` has them."""
     defaults = {name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()}
-    defaults |= {"kafka": KafkaConfig()}
+    defaults |= {"kafka": KafkaConfig(), "webhook": WebhookConfig(url="https://crm.example.org/voicepipe")}
     shown = {
         "cache_dir": "~/.cache/voicepipe",
         "store_url": "sqlite:///~/.local/state/voicepipe/voicepipe.sqlite",

@@ -139,7 +139,7 @@ def test_the_upset_caller_is_heard(weighted: dict[str, str]) -> None:
     for field in ("stress", "arousal", "valence", "emotions", "confidence", "baseline_ready", "top_features"):
         assert {str(line[field]) for line in agent} == {"None"}, field
     text = " ".join(line["text"] for line in utterances).lower()
-    for word in ("website", "address", "children", "money"):
+    for word in ("website", "electricity", "children", "money"):
         assert word in text
     episodes = [line for line in lines if line["type"] == "episode"]
     assert [line["state"] for line in episodes] == ["opened", "closed"]

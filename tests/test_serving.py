@@ -1,12 +1,17 @@
 """What calls tell is written down, whatever the store does meanwhile."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from tests.fakes import FakeObserver
 from voicepipe.config import Settings
-from voicepipe.events.reroute import RerouteEvent, Versions
+from voicepipe.events.reroute import Versions, reroute_event_id
+from voicepipe.events.store import Store
+from voicepipe.ports import OutboundMessage
 from voicepipe.service import Courier
 from voicepipe.serving import Scribe
 from voicepipe.types import (
@@ -31,18 +36,29 @@ EVIDENCE = EpisodeEvidence(
 )
 
 
-class FakeCourier(Courier):
-    """Keeps what it is given; fails as often as the test says."""
+class FlakyStore:
+    """Stands in front of a real store and fails as often as the test says."""
 
-    def __init__(self, *, fails: int = 0) -> None:
+    def __init__(self, store: Store, *, fails: int) -> None:
+        self._record = store.record
         self.fails = fails
-        self.written: list[tuple[CallEvent, RerouteEvent | None]] = []
+        self.written: list[tuple[CallEvent, list[str]]] = []
 
-    def record(self, event: CallEvent, reroute: RerouteEvent | None) -> None:
+    def record(self, call_events: Sequence[CallEvent], messages: Sequence[OutboundMessage]) -> None:
         if self.fails:
             self.fails -= 1
             raise StoreError("The disk is full; make room.")
-        self.written.append((event, reroute))
+        self._record(call_events, messages)
+        self.written += [(event, [message.event_id for message in messages]) for event in call_events]
+
+
+@contextmanager
+def courier_on(folder: Path, monkeypatch: pytest.MonkeyPatch, *, fails: int) -> Iterator[tuple[Courier, FlakyStore]]:
+    settings = Settings(store_url=f"sqlite:///{folder}/store.sqlite", relay={"backoff_first_s": 0.01})
+    with Courier(settings, kafka=None, patient=True) as courier:
+        flaky = FlakyStore(courier._store, fails=fails)
+        monkeypatch.setattr(courier._store, "record", flaky.record)
+        yield courier, flaky
 
 
 def call_events(call_id: str) -> list[CallEvent]:
@@ -83,25 +99,35 @@ def call_events(call_id: str) -> list[CallEvent]:
 
 
 def test_events_are_written_in_order_each_with_its_calls_reroute_even_if_the_store_fails_for_a_while(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicepipe.serving._RETRY_S", 0.01)
-    courier, observer = FakeCourier(fails=3), FakeObserver()
-    scribe = Scribe(courier, settings=Settings(), versions=VERSIONS, observer=observer)
     calls = [call_events(f"call-{number}") for number in range(3)]
     events = [event for together in zip(*calls, strict=True) for event in together]
-    for event in events:
-        scribe.take(event)
-    assert scribe.close(10.0) == 0
-    assert [event for event, _ in courier.written] == events
-    reroutes = [reroute for _, reroute in courier.written if reroute is not None]
-    assert [(one.kind, one.call.call_id) for one in reroutes] == [("requested", f"call-{n}") for n in range(3)]
-    assert [where for where, _ in observer.failures] == ["store"] * 3
+    with courier_on(tmp_path, monkeypatch, fails=3) as (courier, store):
+        scribe = Scribe(courier, settings=Settings(), versions=VERSIONS, observer=FakeObserver())
+        for event in events:
+            scribe.take(event)
+        assert scribe.close(10.0) == 0
+        assert courier.flush(10.0) is None
+        assert courier.fault() is None
+    assert [event for event, _ in store.written] == events
+    for n in range(3):
+        requested = reroute_event_id(f"call-{n}", channel=Channel.CALLER, episode=0, kind="requested")
+        (with_reroute,) = [event for event, ids in store.written if requested in ids]
+        assert isinstance(with_reroute, Episode)
+        assert with_reroute.call_id == f"call-{n}"
 
 
-def test_what_could_not_be_written_in_time_is_counted() -> None:
-    courier = FakeCourier(fails=10**9)
-    scribe = Scribe(courier, settings=Settings(), versions=VERSIONS, observer=FakeObserver())
-    for event in call_events("call-1"):
-        scribe.take(event)
-    assert scribe.close(0.05) == 4
+def test_what_the_store_never_takes_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with courier_on(tmp_path, monkeypatch, fails=10**9) as (courier, _):
+        scribe = Scribe(courier, settings=Settings(), versions=VERSIONS, observer=FakeObserver())
+        for event in call_events("call-1"):
+            scribe.take(event)
+        assert scribe.close(10.0) == 0
+        fault = courier.fault()
+        assert fault is not None
+        assert "4 records wait for the store" in fault
+        left = courier.flush(1.0)
+        assert left is not None
+        assert "4 records could not be written" in left
+        assert "disk is full" in left

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from voicepipe.events.config import KafkaConfig
+from voicepipe.events.config import KafkaConfig, RelayConfig, WebhookConfig
 from voicepipe.events.reroute import RerouteConfig
 from voicepipe.gateways.config import ServeConfig
 from voicepipe.pipeline.call import AnalysisConfig
@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         What a reroute asks for and carries.
     kafka : KafkaConfig or None
         None: events are kept and shown, not sent.
+    relay : RelayConfig
+        How the outbox is carried.
+    webhook : WebhookConfig or None
+        Where live calls' events are posted to, beside Kafka or instead of it; None for nowhere.
     pool : PoolConfig
         How many live calls share the machine.
     serve : ServeConfig
@@ -76,6 +80,8 @@ class Settings(BaseSettings):
     analysis: AnalysisConfig = AnalysisConfig()
     reroute: RerouteConfig = RerouteConfig()
     kafka: KafkaConfig | None = None
+    relay: RelayConfig = RelayConfig()
+    webhook: WebhookConfig | None = None
     pool: PoolConfig = PoolConfig()
     serve: ServeConfig = ServeConfig()
 

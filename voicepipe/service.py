@@ -1,9 +1,11 @@
 """The composition root: the only place that knows which concrete class stands behind a port."""
 
 import random
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -11,13 +13,19 @@ import numpy as np
 from voicepipe import __version__
 from voicepipe.config import Settings
 from voicepipe.events.calls import CallEndedEvent, CallStartedEvent, build_call_ended, build_call_started
-from voicepipe.events.config import KafkaConfig
+from voicepipe.events.config import KafkaConfig, WebhookConfig
+from voicepipe.events.contract import TOPICS
 from voicepipe.events.envelope import message_of
-from voicepipe.events.kafka import KafkaSink
+from voicepipe.events.feedback import FEEDBACK_TOPIC
+from voicepipe.events.kafka import KafkaGroupReader, KafkaSink
+from voicepipe.events.listener import FeedbackListener
+from voicepipe.events.recorder import Recorder
 from voicepipe.events.relay import Backoff, Relay, SinkStatus
 from voicepipe.events.reroute import RerouteConfig, RerouteEvent, Versions, build_reroute
 from voicepipe.events.store import Store
+from voicepipe.events.webhook import WebhookSink
 from voicepipe.pipeline.call import Models, analyze_call
+from voicepipe.ports import EventSink
 from voicepipe.speech import weights
 from voicepipe.speech.vad import SileroDetector
 from voicepipe.speech.whisper import WhisperTranscriber
@@ -35,6 +43,9 @@ from voicepipe.types import (
     ScoredUtterance,
     StoreError,
 )
+
+FEEDBACK_GROUP = "voicepipe-feedback"
+"""Consumer group that shares the answers of supervisors among all running services."""
 
 Told = tuple[CallEvent, RerouteEvent | None]
 """One thing that a call tells, and the reroute that it causes, if it is an episode."""
@@ -87,13 +98,17 @@ class Listener:
 
 
 class Courier:
-    """The store with its outbox, and the relay that carries it to Kafka.
+    """The store with its outbox, and the relay that carries it to Kafka and to the webhook.
 
     Parameters
     ----------
     settings : Settings
     kafka : KafkaConfig or None
-        None: events are kept in the store and go nowhere.
+    webhook : WebhookConfig or None
+        None for both: events are kept in the store and go nowhere.
+    patient : bool
+        For live calls: what the store cannot take now (a full disk, a database that is away) is held in memory and
+        written as soon as it can be; otherwise `record` raises. What supervisors answer is stored, too.
 
     Raises
     ------
@@ -101,31 +116,83 @@ class Courier:
         If the store cannot be opened.
     """
 
-    def __init__(self, settings: Settings, *, kafka: KafkaConfig | None) -> None:
-        sinks = [KafkaSink(kafka)] if kafka is not None else []
-        self._store = Store.open(settings.store_url, sinks=[sink.name for sink in sinks], clock=_now)
-        self._relay = Relay(self._store, sinks, backoff=Backoff(), rng=random.Random(), clock=_now)  # noqa: S311
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        kafka: KafkaConfig | None,
+        webhook: WebhookConfig | None = None,
+        patient: bool = False,
+    ) -> None:
+        sinks: list[EventSink] = []
+        topics: dict[str, Collection[str]] = {}
+        if kafka is not None:
+            sinks.append(KafkaSink(kafka))
+            topics[KafkaSink.name] = TOPICS
+        if webhook is not None:
+            sinks.append(WebhookSink(webhook, unix_time_s=time.time))
+            topics[WebhookSink.name] = webhook.topics
+        relay = settings.relay
+        self._backoff = Backoff(first_s=relay.backoff_first_s, cap_s=relay.backoff_cap_s)
+        self._store = Store.open(settings.store_url, sinks=topics, clock=_now)
+        self._relay = Relay(
+            self._store,
+            sinks,
+            backoff=self._backoff,
+            rng=random.Random(),  # noqa: S311 - jitter, no secret
+            clock=_now,
+            poll_s=relay.poll_s,
+            batch_size=relay.batch_size,
+        )
         self._place = settings.store_name
+        self._recorder: Recorder | None = None
+        self._feedback: FeedbackListener | None = None
+        if patient:
+            self._recorder = Recorder(self._store, backoff=self._backoff, rng=random.Random())  # noqa: S311
+            if kafka is not None:
+                self._feedback = FeedbackListener(
+                    self._store,
+                    connect=partial(KafkaGroupReader, kafka, topic=FEEDBACK_TOPIC, group=FEEDBACK_GROUP),
+                    backoff=self._backoff,
+                    rng=random.Random(),  # noqa: S311
+                )
 
     def __enter__(self) -> Self:
         self._relay.start()
+        if self._recorder is not None:
+            self._recorder.start()
+        if self._feedback is not None:
+            self._feedback.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if self._feedback is not None:
+            self._feedback.stop()
+        if self._recorder is not None:
+            self._recorder.stop()
         self._relay.stop()
         self._store.close()
 
     def record(self, event: CallEvent, reroute: RerouteEvent | None) -> None:
-        """Write a call event and what must leave because of it in one transaction."""
+        """Write a call event and what must leave because of it in one transaction.
+
+        Raises
+        ------
+        StoreError
+            If it could not be written and, where the courier is patient, not be held either.
+        """
         outgoing: list[CallStartedEvent | CallEndedEvent | RerouteEvent] = [reroute] if reroute else []
         if isinstance(event, CallStarted):
             outgoing.append(build_call_started(event.call))
         elif isinstance(event, CallSummary):
             outgoing.append(build_call_ended(event))
-        self._store.record([event], [message_of(one) for one in outgoing])
+        writer = self._recorder or self._store
+        writer.record([event], [message_of(one) for one in outgoing])
 
     def fault(self) -> str | None:
         """Return what is wrong with the store; None when it can be written."""
+        if self._recorder is not None and self._recorder.held:
+            return f"{self._recorder.held} records wait for the store: {self._recorder.last_error}"
         try:
             self._store.record([], [])
         except StoreError as error:
@@ -137,13 +204,15 @@ class Courier:
         return self._relay.status()
 
     def flush(self, timeout_s: float) -> str | None:
-        """Wait until the broker has everything.
+        """Wait until the store has everything and the sinks have acknowledged it.
 
         Returns
         -------
         str or None
-            None when it has; otherwise one sentence on what waits where, and why.
+            None when they have; otherwise one sentence on what waits where, and why.
         """
+        if self._recorder is not None and not self._recorder.flush(timeout_s):
+            return f"{self._recorder.held} records could not be written to {self._place} ({self._recorder.last_error})"
         if self._relay.flush(timeout_s):
             return None
         waiting = sum(status.pending for status in self._relay.status())

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from voicepipe.config import Settings
@@ -22,8 +23,6 @@ from voicepipe.types import CallEvent, CallStarted, CallSummary, StoreError
 _WRITTEN_DOWN = 4096
 """Call events that wait for the store; while there are as many, the workers wait."""
 
-_RETRY_S = 1.0
-
 _RECOGNIZER_NICENESS = 5
 """On Linux each thread has its own; see setpriority(2)."""
 
@@ -31,7 +30,7 @@ Say = Callable[[str], None]
 
 
 class Scribe:
-    """Writes what calls tell to the store, in order, in a thread of its own; waits while the store fails.
+    """Writes what calls tell to the store, in order, in a thread of its own.
 
     Parameters
     ----------
@@ -80,14 +79,10 @@ class Scribe:
         told, reroute = teller.tell(event)
         if isinstance(event, CallSummary):
             del self._tellers[call_id]
-        while not self._halt.is_set():
-            try:
-                self._courier.record(told, reroute)
-            except StoreError as error:
-                self._observer.on_failure("store", error)
-                self._halt.wait(_RETRY_S)
-            else:
-                return
+        try:
+            self._courier.record(told, reroute)
+        except StoreError as error:
+            self._observer.on_failure("store", error)
 
 
 def serve(settings: Settings, *, say: Say) -> bool:
@@ -117,7 +112,7 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     telemetry = Telemetry()
-    with Courier(settings, kafka=settings.kafka) as courier:
+    with Courier(settings, kafka=settings.kafka, webhook=settings.webhook, patient=True) as courier:
         scribe: Scribe | None = None
 
         def deliver(event: CallEvent) -> None:
@@ -134,6 +129,7 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
             observer=telemetry,
             metrics=telemetry.metrics,
             store_fault=courier.fault,
+            outbox=partial(_waiting, courier),
         )
         await server.open()
         say(_where(settings, server))
@@ -143,6 +139,8 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
             stopping = asyncio.create_task(stop.wait())
             either: list[asyncio.Future[Any]] = [loading, stopping]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if pool.n_calls:  # told to stop while the models load: the calls that came meanwhile need them
+                await asyncio.wait([loading], timeout=settings.serve.flush_s)
             if loading.done():
                 listener = loading.result()
                 scribe = Scribe(courier, settings=settings, versions=listener.versions, observer=telemetry)
@@ -168,19 +166,24 @@ def _load(settings: Settings) -> Listener:
 
 def _finish(pool: CallPool, scribe: Scribe | None, courier: Courier, settings: Settings) -> list[str]:
     """Analyse, write and deliver the rest; return a sentence for each thing that was left undone."""
-    left, flush_s = [], settings.serve.flush_s
-    if not pool.stop(flush_s) and scribe is not None:
+    left, flush_s, calls = [], settings.serve.flush_s, pool.n_calls
+    if not pool.stop(flush_s) and calls:
         left.append("not all calls could be analysed to their end; raise serve.flush_s")
     if scribe is not None and (unwritten := scribe.close(flush_s)):
         left.append(f"{unwritten} events could not be written to the store")
-    if settings.kafka is not None and (undelivered := courier.flush(flush_s)):
+    if undelivered := courier.flush(flush_s):
         left.append(undelivered)
     return left
 
 
 def _waiting(courier: Courier) -> list[Waiting]:
     return [
-        Waiting(sink=status.sink, pending=status.pending, oldest_age_s=status.oldest_age_s)
+        Waiting(
+            sink=status.sink,
+            pending=status.pending,
+            oldest_age_s=status.oldest_age_s,
+            refused=status.refused,
+        )
         for status in courier.status()
     ]
 

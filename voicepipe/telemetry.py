@@ -47,11 +47,14 @@ class Waiting:
     pending : int
     oldest_age_s : float
         0 when nothing waits.
+    refused : int
+        Events that the sink refused for good; they are dead letters.
     """
 
     sink: str
     pending: int
     oldest_age_s: float
+    refused: int = 0
 
 
 class Telemetry:
@@ -182,10 +185,12 @@ class _OutboxCollector:
         age_s = GaugeMetricFamily(
             "voicepipe_events_oldest_age_seconds", "Age of the oldest event that waits.", labels=["sink"]
         )
+        refused = GaugeMetricFamily("voicepipe_events_refused", "Dead letters: refused for good.", labels=["sink"])
         for waiting in self._status():
             pending.add_metric([waiting.sink], waiting.pending)
             age_s.add_metric([waiting.sink], waiting.oldest_age_s)
-        return [pending, age_s]
+            refused.add_metric([waiting.sink], waiting.refused)
+        return [pending, age_s, refused]
 
     def describe(self) -> Iterable[Metric]:
         return []

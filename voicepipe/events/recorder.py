@@ -53,6 +53,11 @@ class Recorder:
         """Begin to try again what is held."""
         self._thread.start()
 
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until nothing is held; False if something still is after `timeout_s` seconds."""
+        with self._state:
+            return self._state.wait_for(lambda: not self._held, timeout_s)
+
     def stop(self) -> int:
         """End the thread and try what is held a last time; returns how many records are lost with the process."""
         with self._state:
@@ -120,6 +125,7 @@ class Recorder:
                 self.last_error = None
             self._held.popleft()
             self._failures = 0
+            self._state.notify_all()
             return 0.0
 
     def _run(self) -> None:

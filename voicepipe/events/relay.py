@@ -196,6 +196,8 @@ class Relay:
         Present time, timezone-aware UTC; for the ages in `status`.
     poll_s : float
         The outbox is looked at this often even when nobody reports new messages: other processes write to a shared one.
+    batch_size : int
+        Largest number of messages per attempt.
     """
 
     def __init__(
@@ -207,10 +209,12 @@ class Relay:
         rng: random.Random,
         clock: Clock,
         poll_s: float = 1.0,
+        batch_size: int = 500,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._lanes = [_Lane(SinkCarrier(store, sink, backoff=backoff, rng=rng), poll_s=poll_s) for sink in sinks]
+        carriers = [SinkCarrier(store, sink, backoff=backoff, rng=rng, batch_size=batch_size) for sink in sinks]
+        self._lanes = [_Lane(carrier, poll_s=poll_s) for carrier in carriers]
 
     def start(self) -> None:
         """Begin to carry."""

@@ -9,7 +9,7 @@ import contextlib
 import resource
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, get_args
 from uuid import UUID, uuid4
@@ -35,7 +35,7 @@ from voicepipe.gateways.twilio import TwilioDecoder
 from voicepipe.gateways.uvicorn_server import AbortableSocket, Server, bounded_http
 from voicepipe.pipeline.pool import CallPool
 from voicepipe.ports import CallObserver
-from voicepipe.telemetry import CONTENT_TYPE
+from voicepipe.telemetry import CONTENT_TYPE, Waiting
 from voicepipe.types import CallEvent, ConfigError
 
 _READ_BYTES = 16_384
@@ -56,6 +56,8 @@ class LiveServer:
         Returns the metrics in Prometheus's text format.
     store_fault : callable
         Returns what is wrong with the store, None when it can be written.
+    outbox : callable, optional
+        Returns how much waits for each sink of events; shown by /readyz, which old events do not make unready.
     clock : callable, optional
         Seconds, never going back.
     """
@@ -68,6 +70,7 @@ class LiveServer:
         observer: CallObserver,
         metrics: Callable[[], bytes],
         store_fault: Callable[[], str | None],
+        outbox: Callable[[], Iterable[Waiting]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
@@ -75,6 +78,7 @@ class LiveServer:
         self._observer = observer
         self._metrics = metrics
         self._store_fault = store_fault
+        self._outbox = outbox
         self._clock = clock
         self._access = Access(config)
         self._board = Switchboard(config=config, pool=pool, observer=observer, clock=clock)
@@ -188,7 +192,13 @@ class LiveServer:
         fault = await asyncio.to_thread(self._store_fault)
         state = {"models": self._pool.ready, "store": fault is None, "draining": self._board.draining}
         ready = self._pool.ready and fault is None and not self._board.draining
-        return JSONResponse(state | ({"fault": fault} if fault else {}), status_code=200 if ready else 503)
+        waiting = await asyncio.to_thread(self._outbox)
+        outbox = {
+            one.sink: {"pending": one.pending, "oldest_age_s": round(one.oldest_age_s, 1), "refused": one.refused}
+            for one in waiting
+        }
+        found = state | {"outbox": outbox} | ({"fault": fault} if fault else {})
+        return JSONResponse(found, status_code=200 if ready else 503)
 
     async def _show_metrics(self, request: Request) -> Response:
         del request
