@@ -2,10 +2,17 @@
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -15,21 +22,28 @@ from voicepipe.events.embedded import embedded_broker
 from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.kafka import KafkaReader, KafkaRecord
 from voicepipe.events.reroute import REROUTE_TOPIC
+from voicepipe.events.store import Store
 
 pytestmark = pytest.mark.slow
+
+T = TypeVar("T")
 
 UPSET = PACKAGE / "samples" / "upset_caller.wav"
 CALM = PACKAGE / "samples" / "calm_caller.wav"
 
 
 def voicepipe(*args: object, tmp_path: Path, whisper_dir: Path) -> "subprocess.CompletedProcess[str]":
-    env = os.environ | {
+    command = [sys.executable, "-m", "voicepipe.cli", *map(str, args)]
+    env = environment(tmp_path, whisper_dir)
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+
+
+def environment(tmp_path: Path, whisper_dir: Path) -> dict[str, str]:
+    return os.environ | {
         "VOICEPIPE_STORE_URL": f"sqlite:///{tmp_path}/store.sqlite",
         "VOICEPIPE_CACHE_DIR": str(whisper_dir.parents[1]),
         "COLUMNS": "160",
     }
-    command = [sys.executable, "-m", "voicepipe.cli", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
 
 
 def read(address: str) -> list[KafkaRecord]:
@@ -42,6 +56,35 @@ def closed_port() -> int:
         held.bind(("127.0.0.1", 0))
         port: int = held.getsockname()[1]
         return port
+
+
+@contextmanager
+def serving(address: str, tmp_path: Path, whisper_dir: Path) -> Iterator[int]:
+    """Run ``voicepipe serve`` on a free port; it must end well on SIGTERM."""
+    env = environment(tmp_path, whisper_dir) | {
+        "VOICEPIPE_SERVE__PORT": "0",
+        "VOICEPIPE_SERVE__AUDIOSOCKET_PORT": "0",
+    }
+    command = [sys.executable, "-m", "voicepipe.cli", "serve", "--kafka", address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=env) as service:
+        assert service.stderr is not None
+        try:
+            told = service.stderr.readline()
+            match = re.search(r"ws://127\.0\.0\.1:(\d+)", told)
+            assert match, told
+            yield int(match[1])
+        finally:
+            service.send_signal(signal.SIGTERM)
+            rest = service.stderr.read()
+        assert service.wait(60) == 0, rest
+
+
+def until(ask: Callable[[], Sequence[T]], *, timeout_s: float = 90.0) -> Sequence[T]:
+    """Ask until there is an answer."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := ask()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return answer
 
 
 def test_the_event_on_kafka_is_the_line_that_score_prints(tmp_path: Path, whisper_dir: Path) -> None:
@@ -123,6 +166,31 @@ def test_an_event_waits_for_the_broker_and_goes_out_at_the_next_start(tmp_path: 
         b"voicepipe.reroute.cleared.v1",
     ]
     assert records[0].key.startswith("upset_caller-")
+
+
+def test_a_live_call_reaches_kafka_and_the_verdict_comes_back(tmp_path: Path, whisper_dir: Path) -> None:
+    with embedded_broker() as address, serving(address, tmp_path, whisper_dir) as port:
+        played = voicepipe(
+            *("replay", UPSET, "--to", f"ws://127.0.0.1:{port}", "--protocol", "twilio", "--speed", "8"),
+            *("--call-id", "live-1"),
+            tmp_path=tmp_path,
+            whisper_dir=whisper_dir,
+        )
+        assert played.returncode == 0, played.stderr
+        requested = until(
+            lambda: [one for one in read(address) if one.headers["ce_type"] == b"voicepipe.reroute.requested.v1"]
+        )
+        assert [record.key for record in requested] == ["live-1"]
+        event_id = requested[0].headers["ce_id"].decode()
+        judged = voicepipe(
+            *("alerts", "--kafka", address, "verdict", event_id, "justified"),
+            tmp_path=tmp_path,
+            whisper_dir=whisper_dir,
+        )
+        assert judged.returncode == 0, judged.stderr
+        with Store.open(tmp_path / "store.sqlite", sinks=[], clock=lambda: datetime.now(tz=UTC)) as store:
+            (feedback,) = until(lambda: store.feedback_of(event_id))
+        assert feedback.verdict == "justified"
 
 
 def test_the_demo_shows_one_reroute_and_exits_with_0(tmp_path: Path, whisper_dir: Path) -> None:

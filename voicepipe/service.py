@@ -18,6 +18,7 @@ from voicepipe.events.contract import TOPICS
 from voicepipe.events.envelope import message_of
 from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.kafka import KafkaGroupReader, KafkaSink
+from voicepipe.events.kafka_connection import ensure_topics
 from voicepipe.events.listener import FeedbackListener
 from voicepipe.events.recorder import Recorder
 from voicepipe.events.relay import Backoff, Relay, SinkStatus
@@ -41,6 +42,7 @@ from voicepipe.types import (
     MediaEvent,
     ModelError,
     ScoredUtterance,
+    SinkError,
     StoreError,
 )
 
@@ -145,6 +147,7 @@ class Courier:
             batch_size=relay.batch_size,
         )
         self._place = settings.store_name
+        self._kafka = kafka
         self._recorder: Recorder | None = None
         self._feedback: FeedbackListener | None = None
         if patient:
@@ -196,6 +199,16 @@ class Courier:
         try:
             self._store.record([], [])
         except StoreError as error:
+            return str(error)
+        return None
+
+    def unreachable(self) -> str | None:
+        """Return why Kafka would not take events now: it is away, or a topic is missing; None when it would."""
+        if self._kafka is None:
+            return None
+        try:
+            ensure_topics(self._kafka, TOPICS)
+        except SinkError as error:
             return str(error)
         return None
 

@@ -133,6 +133,7 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
         )
         await server.open()
         say(_where(settings, server))
+        looking = asyncio.create_task(_look_for_kafka(courier, say=say))
         drain_s = 0.0
         try:
             loading = loop.run_in_executor(ThreadPoolExecutor(1, "load"), _load, settings)
@@ -150,11 +151,18 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
                 drain_s = settings.serve.drain_s
             say(f"voicepipe: no new calls; those that run have {drain_s:g} s")
         finally:
+            looking.cancel()
             await server.close(drain_s=drain_s)
             left = await asyncio.to_thread(_finish, pool, scribe, courier, settings)
         for sentence in left:
             say(f"voicepipe: {sentence}")
         return not left
+
+
+async def _look_for_kafka(courier: Courier, *, say: Say) -> None:
+    """Say at the start, not at the first alert, that Kafka is away or lacks a topic; calls are taken all the same."""
+    if unreachable := await asyncio.to_thread(courier.unreachable):
+        say(f"voicepipe: {unreachable} Events wait in the outbox until then.")
 
 
 def _load(settings: Settings) -> Listener:
