@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+from urllib.request import urlopen
 
 import pytest
 
@@ -191,6 +192,10 @@ def test_a_live_call_reaches_kafka_and_the_verdict_comes_back(tmp_path: Path, wh
         with Store.open(tmp_path / "store.sqlite", sinks=[], clock=lambda: datetime.now(tz=UTC)) as store:
             (feedback,) = until(lambda: store.feedback_of(event_id))
         assert feedback.verdict == "justified"
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            metrics = answer.read().decode()
+        assert 'voicepipe_feedback{answer="justified"} 1.0' in metrics
+        assert 'voicepipe_events_pending{sink="kafka"} 0.0' in metrics
 
 
 def test_the_demo_shows_one_reroute_and_exits_with_0(tmp_path: Path, whisper_dir: Path) -> None:

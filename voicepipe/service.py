@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -215,6 +215,13 @@ class Courier:
     def status(self) -> tuple[SinkStatus, ...]:
         """Return how much waits for each sink."""
         return self._relay.status()
+
+    def feedback_counts(self) -> Mapping[str, int]:
+        """Return how often each verdict and each outcome came back; empty while the store cannot be read."""
+        try:
+            return self._store.feedback_counts()
+        except StoreError:
+            return {}
 
     def flush(self, timeout_s: float) -> str | None:
         """Wait until the store has everything and the sinks have acknowledged it.

@@ -123,6 +123,7 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
         pool = CallPool(config=settings.pool, analysis=settings.analysis, deliver=deliver, observer=telemetry)
         telemetry.watch(calls=lambda: pool.n_calls, waiting=lambda: pool.n_waiting)
         telemetry.watch_outbox(lambda: _waiting(courier))
+        telemetry.watch_feedback(courier.feedback_counts)
         server = LiveServer(
             config=settings.serve,
             pool=pool,
@@ -185,6 +186,11 @@ def _finish(pool: CallPool, scribe: Scribe | None, courier: Courier, settings: S
 
 
 def _waiting(courier: Courier) -> list[Waiting]:
+    """Return what waits for each sink; nothing while the store cannot be read, which /readyz says by itself."""
+    try:
+        statuses = courier.status()
+    except StoreError:
+        return []
     return [
         Waiting(
             sink=status.sink,
@@ -192,7 +198,7 @@ def _waiting(courier: Courier) -> list[Waiting]:
             oldest_age_s=status.oldest_age_s,
             refused=status.refused,
         )
-        for status in courier.status()
+        for status in statuses
     ]
 
 

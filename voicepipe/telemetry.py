@@ -110,6 +110,10 @@ class Telemetry:
         """Have the outbox looked at whenever metrics are read."""
         self._registry.register(_OutboxCollector(status))
 
+    def watch_feedback(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Have the answers of supervisors counted, by verdict and outcome, whenever metrics are read."""
+        self._registry.register(_FeedbackCollector(counts))
+
     def metrics(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
@@ -199,3 +203,19 @@ class _OutboxCollector:
 def keep_allowed(_logger: object, _method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Drop every field that is not in `LOG_FIELDS`, and those that say nothing."""
     return {name: value for name, value in fields.items() if name in LOG_FIELDS and value != ""}
+
+
+class _FeedbackCollector:
+    """Asks the store whenever metrics are read."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        given = GaugeMetricFamily("voicepipe_feedback", "Verdicts and outcomes that came back.", labels=["answer"])
+        for answer, count in sorted(self._counts().items()):
+            given.add_metric([answer], count)
+        return [given]
+
+    def describe(self) -> Iterable[Metric]:
+        return []
