@@ -136,15 +136,19 @@ def open_client(make: Callable[..., Any], config: KafkaConfig, **options: object
 class _Reason(logging.Handler):
     """Keeps the last exception that the library logged: it says why, where the exception raised says "timeout".
 
-    A refused login is kept for good, as the attempts after it may end otherwise.
+    A refused login is kept for good, as the attempts after it may end otherwise; a timeout replaces no other reason,
+    for the last attempt is cut short by the end of the time.
     """
 
     reason: Exception | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         for argument in record.args if isinstance(record.args, tuple) else ():
+            if not isinstance(argument, errors.KafkaError):
+                continue
             refused = isinstance(self.reason, errors.SaslAuthenticationFailedError)
-            if isinstance(argument, errors.KafkaError) and not refused:
+            timeout = isinstance(argument, errors.KafkaTimeoutError | errors.RequestTimedOutError)
+            if self.reason is None or not (refused or timeout):
                 self.reason = argument
 
 
@@ -208,11 +212,23 @@ def sentences(config: KafkaConfig) -> Iterator[None]:
         raise SinkError(
             f"Kafka at {config.bootstrap_servers} refused the login or the right: {words_of(error)}."
         ) from error
-    except (errors.KafkaError, OSError) as error:
+    except errors.KafkaConnectionError as error:
+        if config.sasl_mechanism is None:
+            raise _unanswered(config, error) from error
+        # The broker's refusal and its end of the connection may arrive together; the library then drops the refusal.
         raise SinkError(
-            f"Kafka at {config.bootstrap_servers} listens but does not answer as it should ({words_of(error)}); "
-            "check that tls and sasl_mechanism fit the port, and the broker's log."
+            f"Kafka at {config.bootstrap_servers} closed the connection during the login ({words_of(error)}); "
+            "check sasl_username, sasl_password and that sasl_mechanism fits the port."
         ) from error
+    except (errors.KafkaError, OSError) as error:
+        raise _unanswered(config, error) from error
+
+
+def _unanswered(config: KafkaConfig, error: BaseException) -> SinkError:
+    return SinkError(
+        f"Kafka at {config.bootstrap_servers} listens but does not answer as it should ({words_of(error)}); "
+        "check that tls and sasl_mechanism fit the port, and the broker's log."
+    )
 
 
 def words_of(error: BaseException) -> str:
