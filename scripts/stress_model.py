@@ -276,19 +276,6 @@ def unheard(labels: Labels) -> Calls:
     return Calls(rows=rows, scored=np.ones(rows.shape, dtype=bool))
 
 
-def after_all_others(labels: Labels, table: Table, *, rng: np.random.Generator, most: int) -> Calls:
-    """Return one call for each row: up to `most` of the voice's other clips in random order, then the row, scored."""
-    rows = np.full((len(labels.stress), most + 1), -1, dtype=np.int64)
-    scored = np.zeros(rows.shape, dtype=bool)
-    for i in range(len(rows)):
-        others = np.flatnonzero((labels.voice == labels.voice[i]) & (table.clip != table.clip[i]))
-        others = rng.permutation(others)[:most]
-        rows[i, : len(others)] = others
-        rows[i, len(others)] = i
-        scored[i, len(others)] = True
-    return Calls(rows=rows, scored=scored)
-
-
 def maturity(speech_s: DoubleArray) -> DoubleArray:
     """Return how far a baseline has left the population's norm: 0 unheard, 1/2 at `MATURITY_HALF_S`, 1 in the limit."""
     return speech_s / (speech_s + MATURITY_HALF_S)

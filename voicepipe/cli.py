@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from voicepipe.events.config import KafkaConfig
 
 FAILED = 1
-MISUSED = 2
 
 app = typer.Typer(
     name="voicepipe",
