@@ -216,6 +216,27 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """A stretch of a text in whose place a mark stands.
+
+    Attributes
+    ----------
+    kind : str
+        What kind of private data it was: ``card``, ``iban``, ``phone``, ``email``, ``id``, ``date_of_birth``, ...
+    start, end : int
+        Characters of the text as it was *before* redaction, half open.
+    start_s, end_s : float, optional
+        Offsets in the call of the audio that said it; None where the words carry no times.
+    """
+
+    kind: str
+    start: int
+    end: int
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
     """What was said in one utterance.
 
@@ -233,6 +254,8 @@ class Transcript:
         Whisper's probability that the audio holds no speech, 0..1.
     redacted : bool
         True where private data was replaced by marks.
+    redactions : tuple of Redaction
+        What was replaced, in the order of the text.
     rejected : str, optional
         The hallucination guard that emptied the text: ``no_speech``, ``compression``, ``repetition``, ``too_fast``,
         ``low_logprob``.
@@ -244,6 +267,7 @@ class Transcript:
     avg_logprob: float = 0.0
     no_speech_prob: float = 0.0
     redacted: bool = False
+    redactions: tuple[Redaction, ...] = ()
     rejected: str | None = None
 
 
@@ -341,10 +365,47 @@ class StressScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HumanRequest:
+    """The caller asked for a person, a supervisor or a way to complain.
+
+    Attributes
+    ----------
+    kind : str
+        ``human``, ``supervisor`` or ``complaint``.
+    rule : str
+        Name of the rule that found it.
+    quote : str
+        The words that say it, out of the redacted text.
+    """
+
+    kind: str
+    rule: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frustration:
+    """How frustrated the caller's words are, whatever the voice.
+
+    Attributes
+    ----------
+    prob : float
+        Calibrated probability, 0..1.
+    words : tuple of str
+        The words that count, out of the redacted text, strongest first; empty where none do.
+    model_id : str
+    """
+
+    prob: float
+    words: tuple[str, ...]
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredUtterance:
     """An utterance after analysis: where it lies, what was said, how it sounded.
 
-    Carries no samples. `score` is None for the agent, always.
+    Carries no samples. `score`, `human_request` and `frustration` are None for the agent, always.
     """
 
     call_id: str
@@ -356,6 +417,8 @@ class ScoredUtterance:
     speech_s: float
     transcript: Transcript | None
     score: StressScore | None
+    human_request: HumanRequest | None = None
+    frustration: Frustration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,5 @@
+"""``python -m voicepipe.cli`` is ``voicepipe``."""
+
+from voicepipe.cli import main
+
+main()

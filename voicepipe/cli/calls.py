@@ -1,0 +1,155 @@
+"""Commands that listen to calls: recordings, live ones, and samples."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voicepipe.cli.app import FAILED, ConfigOption, Format, Side, app, read_settings, say
+
+
+class Wire(StrEnum):
+    """What a telephony system speaks."""
+
+    TWILIO = "twilio"
+    TELNYX = "telnyx"
+    PLIVO = "plivo"
+    AUDIOHOOK = "audiohook"
+    AUDIOSOCKET = "audiosocket"
+    L16 = "l16"
+
+
+@app.command()
+def score(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of recordings.", metavar="PATH...")],
+    *,
+    format_: Annotated[
+        Format, typer.Option("--format", help="A table to read, or one JSON object a line to script against.")
+    ] = Format.TABLE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for one CALL_ID.jsonl a recording; the terminal then gets a line a call."),
+    ] = None,
+    caller_channel: Annotated[
+        Side | None,
+        typer.Option("--caller-channel", help="Side of a stereo recording that carries the caller; left if not given."),
+    ] = None,
+    language: Annotated[
+        str, typer.Option("--language", help="ISO 639-1 code such as en, ru or zh; auto detects it once per call.")
+    ] = "auto",
+    kafka: Annotated[
+        str | None,
+        typer.Option(
+            "--kafka", help="Broker that gets the reroute events; without it they are only shown.", metavar="HOST:PORT"
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Score recordings: WAV, FLAC, MP3, Ogg/Opus, M4A; 8 to 48 kHz; mono, or stereo with one side each."""
+    from voicepipe.batch import score as batch
+
+    settings = read_settings(config)
+    if kafka is not None:
+        settings = settings.with_kafka(kafka)
+    options = batch.ScoreOptions(
+        caller_channel=caller_channel.value if caller_channel else None,
+        language=None if language == "auto" else language,
+        out=out,
+        table=format_ is Format.TABLE,
+    )
+    failed = batch.score_recordings(paths, settings=settings, options=options, deliver=kafka is not None, say=say)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def serve(
+    *,
+    kafka: Annotated[
+        str | None,
+        typer.Option("--kafka", help="Broker that gets the events; else the one of the settings.", metavar="HOST:PORT"),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Accept live calls: Twilio and its relatives, AudioHook, bare L16, AudioSocket; runs until SIGTERM."""
+    from voicepipe.serving import serve as run
+
+    settings = read_settings(config)
+    if kafka is not None:
+        settings = settings.with_kafka(kafka)
+    if not run(settings, say=say):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def replay(
+    path: Annotated[Path, typer.Argument(help="A recording.", metavar="FILE")],
+    *,
+    to: Annotated[
+        str,
+        typer.Option("--to", help="ws://HOST:PORT or wss://HOST:PORT; tcp://HOST:PORT for audiosocket.", metavar="URL"),
+    ],
+    protocol: Annotated[Wire, typer.Option("--protocol", help="What the telephony system would speak.")],
+    calls: Annotated[int, typer.Option("--calls", help="How many calls at the same time.", min=1)] = 1,
+    speed: Annotated[float, typer.Option("--speed", help="1 is real time, 0 as fast as it goes.", min=0.0)] = 1.0,
+    jitter_ms: Annotated[float, typer.Option("--jitter-ms", help="Packets come up to this much late.", min=0.0)] = 0.0,
+    loss_pct: Annotated[
+        float, typer.Option("--loss-pct", help="Share of packets that are lost.", min=0.0, max=100.0)
+    ] = 0.0,
+    caller_channel: Annotated[
+        Side | None,
+        typer.Option("--caller-channel", help="Side of a stereo recording that carries the caller; left if not given."),
+    ] = None,
+    token: Annotated[str | None, typer.Option("--token", help="Token of the ingest client.")] = None,
+    register: Annotated[
+        str | None,
+        typer.Option(
+            "--register", help="Where audiosocket calls are registered, http://HOST:PORT of the server.", metavar="URL"
+        ),
+    ] = None,
+    call_id: Annotated[
+        str | None, typer.Option("--call-id", help="Id of the call; by default the file's with the present time.")
+    ] = None,
+) -> None:
+    """Play a recording as live calls into a running server: for trying out, for tests and for load."""
+    from voicepipe.replay import ReplayOptions
+    from voicepipe.replay import replay as run
+
+    options = ReplayOptions(
+        to=to,
+        protocol=protocol.value,
+        calls=calls,
+        speed=speed,
+        jitter_ms=jitter_ms,
+        loss_pct=loss_pct,
+        caller_channel=caller_channel.value if caller_channel else None,
+        token=token,
+        register=register,
+        call_id=call_id,
+    )
+    outcome = run(path, options)
+    lost = f", {outcome.lost} lost on purpose" if outcome.lost else ""
+    print(
+        f"{outcome.calls} of {calls} calls played, {outcome.packets} packets{lost}, "
+        f"the latest {outcome.behind_s * 1000:.0f} ms behind"
+    )
+    for fault in outcome.faults:
+        say(f"voicepipe: {fault}")
+    if outcome.faults:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def demo(
+    *,
+    fast: Annotated[bool, typer.Option("--fast", help="Play faster than real time.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Play two sample calls, an upset caller and a calm one, and read the reroute back from a broker."""
+    from rich.console import Console
+
+    from voicepipe.demo import run
+
+    if not run(read_settings(config), fast=fast, console=Console(highlight=False)):
+        raise typer.Exit(FAILED)
