@@ -240,7 +240,7 @@ class OutboundMessage(Protocol):
 
     @property
     def body(self) -> bytes:
-        """Body as it is sent."""
+        """Body as it is sent; empty for a tombstone: what was sent under the key before is to be forgotten."""
         ...
 
 

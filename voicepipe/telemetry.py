@@ -17,7 +17,16 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from voicepipe.types import AudioChunk, CallEvent, CallStarted, CallSummary, Episode, ScoredUtterance, VoicepipeError
+from voicepipe.types import (
+    AudioChunk,
+    CallEvent,
+    CallStarted,
+    CallSummary,
+    ConsentApplied,
+    Episode,
+    ScoredUtterance,
+    VoicepipeError,
+)
 
 LOG_FIELDS = frozenset(
     {
@@ -84,6 +93,9 @@ class Telemetry:
         self._utterances = Counter("voicepipe_utterances", "Utterances analysed.", ["channel"], registry=registry)
         self._speech_s = Counter("voicepipe_speech_seconds", "Speech analysed.", ["channel"], registry=registry)
         self._episodes = Counter("voicepipe_episodes", "Episodes opened and closed.", ["state"], registry=registry)
+        self._consents = Counter(
+            "voicepipe_consent_changes", "Changes of consent in mid-call.", ["scope"], registry=registry
+        )
         self._stages = Histogram(
             "voicepipe_stage_seconds", "Time taken by a stage.", ["stage"], buckets=_SECONDS, registry=registry
         )
@@ -139,6 +151,9 @@ class Telemetry:
             case Episode():
                 self._episodes.labels(event.state).inc()
                 self._log.info("episode", call_id=event.call_id, episode=event.index, state=str(event.state))
+            case ConsentApplied():
+                self._consents.labels(event.scope).inc()
+                self._log.info("consent", call_id=event.call_id, state=str(event.scope), reason=str(event.call.basis))
             case CallSummary(call=call):
                 self._coverage.observe(event.coverage.ratio)
                 self._log.info(

@@ -92,6 +92,59 @@ class Reason(StrEnum):
     HUMAN_REQUESTED = "human_requested"
 
 
+class Basis(StrEnum):
+    """On what footing a caller is listened to; `voicepipe.consent` finds it out."""
+
+    EXPLICIT = "explicit"
+    """The caller said or keyed yes: GDPR Art. 6(1)(a), 9(2)(a)."""
+    NOTICE = "notice"
+    """An announcement said what is done, and the caller went on."""
+    CONTRACT = "contract"
+    """The contract with the caller needs it: GDPR Art. 6(1)(b)."""
+    LEGITIMATE_INTEREST = "legitimate_interest"
+    """The operator weighed the interests: GDPR Art. 6(1)(f)."""
+    OPERATOR_SETTING = "operator_setting"
+    """Nobody said anything about this call; the operator's setting decides, on the operator's responsibility."""
+    NONE = "none"
+    """The caller did not agree."""
+    WITHDRAWN = "withdrawn"
+    """The caller agreed, and took it back."""
+    UNRECOGNISED = "unrecognised"
+    """Something was recorded that the settings give no meaning to."""
+
+
+class Scope(StrEnum):
+    """How much of a call may be analysed; each includes the next."""
+
+    ALL = "all"
+    """The voice too: stress and emotion out of the sound."""
+    WORDS = "words"
+    """What was said, and what the words ask for and tell: a person wanted, frustration."""
+    TRANSCRIPT_ONLY = "transcript_only"
+    """What was said, by whom and when."""
+    NOTHING = "nothing"
+    """That there was a call, and how long."""
+
+
+class Erasure(StrEnum):
+    """What is deleted when a caller withdraws."""
+
+    NOTHING = "nothing"
+    ACOUSTICS = "acoustics"
+    """Everything that was found out from the voice."""
+    EVERYTHING = "everything"
+    """Every trace of the call but the record of the withdrawal."""
+
+
+class ClosedBy(StrEnum):
+    """Why an episode was closed."""
+
+    CALM = "calm"
+    CALL_END = "call_end"
+    CONSENT = "consent"
+    """There is no consent any more; what was found out is not told again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What is known about a call before its first sample.
@@ -111,6 +164,10 @@ class Call:
     agent_id, queue, language, consent : str, optional
         From the protocol's own fields or the operator; None where nobody said. `language` is an ISO 639-1 code that
         switches language detection off.
+    caller_id : str, optional
+        Keyed hash of the caller's number (`voicepipe.consent.caller_id_of`), never the number itself.
+    basis : Basis, optional
+        What `consent` and the settings amount to; the analysis fills it in.
     """
 
     call_id: str
@@ -122,6 +179,8 @@ class Call:
     queue: str | None = None
     language: str | None = None
     consent: str | None = None
+    caller_id: str | None = None
+    basis: Basis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +221,15 @@ class CallEnded:
     reason: str
 
 
-MediaEvent = CallStarted | AudioChunk | CallEnded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentChanged:
+    """The caller agrees, or takes it back, while the call goes on; `consent` is a record as in `Call.consent`."""
+
+    call_id: str
+    consent: str
+
+
+MediaEvent = CallStarted | AudioChunk | ConsentChanged | CallEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -428,7 +495,9 @@ class EpisodeEvidence:
     Attributes
     ----------
     log_e : float
-        Natural logarithm of the accumulated e-value.
+        Natural logarithm of the accumulated e-value, of all streams that counted.
+    log_e_voice, log_e_words : float, optional
+        The same of one stream alone; None where that stream did not count.
     log_e_threshold : float
         The level at which the budget allows an alarm.
     false_alarms_per_100_call_hours : float
@@ -444,6 +513,8 @@ class EpisodeEvidence:
     false_alarms_per_100_call_hours: float
     stressed_speech_s: float
     utterances: tuple[int, ...]
+    log_e_voice: float | None = None
+    log_e_words: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -463,12 +534,15 @@ class Episode:
         End of the last utterance that carried evidence; None while open.
     at_s : float
         Offset in the call at which this was decided.
-    peak, mean : float
-        Of the stress scores within the episode, 0..1; the mean is weighted by speech seconds.
+    peak, mean : float, optional
+        Of the stress scores within the episode, 0..1; the mean is weighted by speech seconds. None where the voice
+        was not scored.
     reasons : tuple of Reason
     evidence : EpisodeEvidence
     coverage : Coverage, optional
         Of the call at that moment; the detector leaves it out, the pipeline fills it in.
+    closed_by : ClosedBy, optional
+        Why it was closed; None while open. With ``consent``, peak, mean and evidence are empty: they are erased.
     """
 
     call_id: str
@@ -478,11 +552,12 @@ class Episode:
     opened_s: float
     closed_s: float | None
     at_s: float
-    peak: float
-    mean: float
+    peak: float | None
+    mean: float | None
     reasons: tuple[Reason, ...]
     evidence: EpisodeEvidence
     coverage: "Coverage | None" = None
+    closed_by: ClosedBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -538,4 +613,31 @@ class CallSummary:
     reason: str
 
 
-CallEvent = CallStarted | ScoredUtterance | Episode | CallSummary
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentApplied:
+    """A change of consent took effect.
+
+    Attributes
+    ----------
+    call : Call
+        With the new `consent` and `basis`.
+    at_s : float
+        Offset in the call from which it holds.
+    scope : Scope
+        What may be analysed from now on.
+    erases : Erasure
+        What is to be deleted of what was found out before.
+    """
+
+    call: Call
+    at_s: float
+    scope: Scope
+    erases: Erasure
+
+    @property
+    def call_id(self) -> str:
+        """Id of the call."""
+        return self.call.call_id
+
+
+CallEvent = CallStarted | ScoredUtterance | Episode | ConsentApplied | CallSummary

@@ -1,13 +1,13 @@
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from tests.events.calls import STARTED_AT, make_call, make_episode, make_messages, make_summary, make_utterance
+from tests.events.calls import make_call, make_episode, make_messages, make_summary, make_utterance
 from tests.fakes import FakeDelivery
 from voicepipe.events.store import Store
 from voicepipe.types import CallStarted, EpisodeState, StoreError
@@ -125,23 +125,6 @@ def test_dead_letters_can_be_revived_once_their_cause_is_mended(store: Store) ->
     assert store.dead_letter_counts() == {}
     with store.claim("kafka", limit=10) as again:
         assert [row.event_id for row in again.rows] == [message.event_id for message in make_messages()]
-
-
-def test_a_purge_forgets_every_word_of_old_calls_and_nothing_unsent(store: Store) -> None:
-    for call_id in ("sent", "unsent"):
-        episode, utterance = make_episode(call_id=call_id), make_utterance(0, call_id=call_id)
-        store.record([CallStarted(call=make_call(call_id)), utterance, episode], make_messages(call_id))
-        with store.claim("kafka", limit=4 if call_id == "sent" else 3) as claim:
-            for row in claim.rows:
-                claim.settle(row, FakeDelivery())
-    assert store.purge(before=STARTED_AT) == 0
-    assert store.purge(before=STARTED_AT + timedelta(days=1)) == 1
-    assert store.events_of("sent") == ()
-    assert len(store.events_of("unsent")) == 4
-    with store._reading() as connection:
-        for table in ("calls", "utterances", "episodes", "outbox"):
-            column = "key" if table == "outbox" else "call_id"
-            assert set(connection.exec_driver_sql(f"SELECT {column} FROM {table}").scalars()) == {"unsent"}
 
 
 def test_a_sink_may_get_some_topics_only(store_url: str) -> None:

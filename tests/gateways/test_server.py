@@ -32,7 +32,8 @@ from voicepipe.gateways.joining import JoiningConfig
 from voicepipe.gateways.senders import AudioHookSender
 from voicepipe.gateways.server import LiveServer
 from voicepipe.pipeline.call import AnalysisConfig, Models
-from voicepipe.pipeline.pool import CallPool, PoolConfig
+from voicepipe.pipeline.pool import CallPool
+from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.telemetry import Telemetry
 from voicepipe.types import (
     Call,

@@ -38,7 +38,7 @@ def test_a_recorded_session_gives_its_call(path: Path) -> None:
 
 
 def _call(expected: dict[str, Any]) -> dict[str, Any]:
-    optional = dict.fromkeys(("agent_id", "queue", "language", "consent"))
+    optional = dict.fromkeys(("agent_id", "queue", "language", "consent", "caller_id", "basis"))
     return optional | expected | {"channels": tuple(expected["channels"])}
 
 

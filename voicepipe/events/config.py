@@ -92,6 +92,31 @@ class WebhookConfig(BaseModel):
         return self
 
 
+class RetentionConfig(BaseModel):
+    """How long each kind of data is kept, in days from the call or the event; not given: until it is purged by hand.
+
+    The audit log's rows carry their own date from the day they were written.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transcripts_days: float | None = Field(
+        default=90.0, gt=0.0, description="What was said (redacted); quotes within events go with the events."
+    )
+    acoustics_days: float | None = Field(default=90.0, gt=0.0, description="Stress scores, deviations and episodes.")
+    events_days: float | None = Field(
+        default=190.0,
+        gt=0.0,
+        description="Copies of the events that left, dead letters, and supervisors' answers. Six months is the least "
+        "that Art. 26(6) of the AI Act asks of the logs of a high-risk system.",
+    )
+    calls_days: float | None = Field(
+        default=365.0, gt=0.0, description="That there was a call, with all that is left of it."
+    )
+    audit_days: float | None = Field(default=1095.0, gt=0.0, description="Who changed or deleted what, when and why.")
+    every_s: float = Field(default=3600.0, gt=0.0, description="How often the service looks for what is due.")
+
+
 class RelayConfig(BaseModel):
     """How the outbox is carried."""
 

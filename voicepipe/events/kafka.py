@@ -344,7 +344,8 @@ class KafkaGroupReader:
 
 
 def _send(producer: Any, message: OutboundMessage) -> Any:
-    return producer.send(message.topic, key=message.key.encode(), value=message.body, headers=list(message.headers))
+    body = message.body or None  # a tombstone
+    return producer.send(message.topic, key=message.key.encode(), value=body, headers=list(message.headers))
 
 
 def _await(sent: Any, deadline: float) -> _Outcome:

@@ -54,5 +54,29 @@ def _from_1(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE UNIQUE INDEX dead_letters_place ON dead_letters (origin, place)")
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1}
+def _from_2(connection: Connection) -> None:
+    """Name basis and caller of a call, requests and frustration of an utterance; note who deletes."""
+    connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN basis TEXT")
+    connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN caller_id TEXT")
+    connection.exec_driver_sql("CREATE INDEX ix_calls_caller_id ON calls (caller_id)")
+    connection.exec_driver_sql("ALTER TABLE utterances ADD COLUMN human_request TEXT")
+    connection.exec_driver_sql("ALTER TABLE utterances ADD COLUMN frustrated_prob FLOAT")
+    tables.audit.create(connection)
+    _let_episodes_be_of_words_alone(connection)
+
+
+def _let_episodes_be_of_words_alone(connection: Connection) -> None:
+    """Allow an episode without scores of the voice; SQLite cannot alter a column, so the table is made anew there."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ALTER TABLE episodes ALTER COLUMN peak DROP NOT NULL")
+        connection.exec_driver_sql("ALTER TABLE episodes ALTER COLUMN mean DROP NOT NULL")
+        return
+    connection.exec_driver_sql("ALTER TABLE episodes RENAME TO episodes_before")
+    tables.episodes.create(connection)
+    names = ", ".join(f'"{column.name}"' for column in tables.episodes.columns)
+    connection.exec_driver_sql(f"INSERT INTO episodes ({names}) SELECT {names} FROM episodes_before")  # noqa: S608
+    connection.exec_driver_sql("DROP TABLE episodes_before")
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}
 """What leads from each version to the next."""

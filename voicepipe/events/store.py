@@ -8,24 +8,33 @@ SQLite runs in WAL mode with ``synchronous=FULL``: each commit is on the disk be
 """
 
 import contextlib
-import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import Connection, Engine
 
-from voicepipe.events import outbox, tables
+from voicepipe.events import audit, erasure, outbox, tables
+from voicepipe.events.audit import AuditEntry
+from voicepipe.events.database import engine_of, sentence_of, url_of
+from voicepipe.events.erasure import Erased, tombstones_of
 from voicepipe.events.feedback import Feedback, InboundFeedback
 from voicepipe.events.migrations import bring_up_to_date
 from voicepipe.events.outbox import Claim, OutboxDepth, OutboxRow
-from voicepipe.events.tables import PENDING, REFUSED, is_pending, text_of
+from voicepipe.events.rows import record_event, record_feedback
+from voicepipe.events.tables import PENDING, REFUSED, text_of
 from voicepipe.ports import OutboundMessage
-from voicepipe.types import CallEvent, CallStarted, CallSummary, Episode, ScoredUtterance, StoreError
+from voicepipe.types import (
+    CallEvent,
+    CallStarted,
+    ConsentApplied,
+    Erasure,
+    StoreError,
+)
 
 Clock = Callable[[], datetime]
 """Returns the present time, timezone-aware UTC."""
@@ -33,8 +42,8 @@ Clock = Callable[[], datetime]
 Sinks = Collection[str] | Mapping[str, Collection[str]]
 """Names of sinks, or with each the topics it gets."""
 
-_BUSY_TIMEOUT_S = 30.0
-_PURGE_BATCH = 500
+_PURGE_BATCH = 200
+"""Calls that are deleted in one transaction: small, so that the calls that run are written down in between."""
 
 
 class RecordError(StoreError):
@@ -75,11 +84,14 @@ class Store:
     Made by `Store.open`.
     """
 
-    def __init__(self, engine: Engine, *, place: str, sinks: Sinks, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, *, place: str, sinks: Sinks, clock: Clock, keep_audit: timedelta | None = None
+    ) -> None:
         self._engine = engine
         self._place = place
         self._topics = {sink: sinks[sink] if isinstance(sinks, Mapping) else None for sink in sinks}
         self._clock = clock
+        self._keep_audit = keep_audit
         self._is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer at a time; threads that queue here wait in order instead of polling the file's lock.
         self._write_lock: contextlib.AbstractContextManager[Any] = (
@@ -88,7 +100,7 @@ class Store:
         self._watchers: list[Callable[[], None]] = []
 
     @classmethod
-    def open(cls, url: str | Path, *, sinks: Sinks, clock: Clock) -> Self:
+    def open(cls, url: str | Path, *, sinks: Sinks, clock: Clock, keep_audit: timedelta | None = None) -> Self:
         """Open a store, creating or migrating its tables.
 
         Parameters
@@ -100,15 +112,17 @@ class Store:
             of those alone.
         clock : callable
             Gives the time stamped on rows.
+        keep_audit : timedelta, optional
+            How long the lines of the audit log written from now on must stay; for ever where not given.
 
         Raises
         ------
         StoreError
             If the place cannot be written, is no store, or holds a newer one.
         """
-        target = _url_of(url)
+        target = url_of(url)
         place = target.database or "" if target.get_backend_name() == "sqlite" else target.render_as_string()
-        store = cls(_engine_of(target, place), place=place, sinks=sinks, clock=clock)
+        store = cls(engine_of(target, place), place=place, sinks=sinks, clock=clock, keep_audit=keep_audit)
         try:
             with store._writing() as connection:
                 bring_up_to_date(connection, place=place)
@@ -120,7 +134,8 @@ class Store:
     def record(self, call_events: Sequence[CallEvent], messages: Sequence[OutboundMessage]) -> None:
         """Write call events and the messages they cause in one transaction.
 
-        A message whose id is known is left as it is, so replaying a call duplicates nothing.
+        A message whose id is known is left as it is, so replaying a call duplicates nothing. A consent that was taken
+        back erases in the same transaction what it erases.
 
         Parameters
         ----------
@@ -135,15 +150,15 @@ class Store:
             Then nothing was written; `RecordError` where trying again would not help.
         """
         with self._writing() as connection:
+            erased: list[OutboundMessage] = []
             for event in call_events:
-                _record_event(connection, event)
-            fresh = [
-                outbox.put(connection, message, sinks=self._sinks_of(message.topic), now=self._clock())
-                for message in messages
-            ]
-        if any(fresh):
-            for wake in self._watchers:
-                wake()
+                if isinstance(event, ConsentApplied):
+                    erased += self._apply_consent(connection, event)
+                else:
+                    record_event(connection, event)
+            fresh = self._put(connection, [*erased, *messages])
+        if fresh:
+            self._wake()
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` after each commit that put messages in the outbox; it must return at once."""
@@ -215,33 +230,125 @@ class Store:
             again = rows.update().where(rows.c.sink == sink, rows.c.state == REFUSED)
             revived = connection.execute(again.values(state=PENDING, settled_at=None)).rowcount
             connection.execute(letters.delete().where(letters.c.origin == sink))
-        for wake in self._watchers:
-            wake()
+        self._wake()
         return int(revived)
 
-    def purge(self, *, before: datetime) -> int:
-        """Forget the calls that started before a time, with all that was said in them; returns how many.
+    def purge(
+        self,
+        *,
+        call_id: str | None = None,
+        caller_id: str | None = None,
+        older_than: datetime | None = None,
+        actor: str,
+        reason: str,
+        dry_run: bool = False,
+    ) -> Erased:
+        """Remove every trace of a call, of all calls of a caller, or of all calls that began before a time.
 
-        Events that a sink still has to get are kept until it has them, and their calls with them.
+        Events that waited to leave never will; tombstones go to every sink instead, as events of these calls may have
+        left long ago. Each transaction notes in the audit log what it removed. Where a call still goes on, what it
+        tells later is kept again.
 
         Parameters
         ----------
-        before : datetime
+        call_id : str, optional
+        caller_id : str, optional
+            As `voicepipe.consent.caller_id_of` gives it.
+        older_than : datetime, optional
             Timezone-aware.
+        actor, reason : str
+            Who deletes, and why, for the audit log.
+        dry_run : bool
+            Change nothing, only tell what would be removed.
+
+        Returns
+        -------
+        Erased
+
+        Raises
+        ------
+        ValueError
+            If not exactly one of the three is given.
+        StoreError
         """
-        calls, events, rows = tables.calls, tables.events, tables.outbox
-        unsent = sa.select(rows.c.key).where(is_pending)
-        old = sa.select(calls.c.call_id).where(calls.c.started_at < text_of(before), calls.c.call_id.not_in(unsent))
+        if [call_id, caller_id, older_than].count(None) != 2:
+            raise ValueError("give exactly one of call_id, caller_id and older_than")
+        call_ids = [call_id] if call_id is not None else list(self.calls_of(caller_id=caller_id, older_than=older_than))
+        subject = f"call {call_id}" if call_id is not None else f"caller {caller_id}"
+        if older_than is not None:
+            subject = f"calls before {text_of(older_than)}"
+        total = Erased()
+        for first in range(0, len(call_ids), _PURGE_BATCH):
+            some = call_ids[first : first + _PURGE_BATCH]
+            with contextlib.suppress(_DryRunError), self._writing() as connection:
+                erased = erasure.erase(connection, some, erasure=Erasure.EVERYTHING)
+                graves = [
+                    message
+                    for one in some
+                    for message in tombstones_of(one, erasure=Erasure.EVERYTHING, at=self._clock())
+                    if self._sinks_of(message.topic)
+                ]
+                self._put(connection, graves)
+                erased += Erased(tombstones=len(graves))
+                total += erased
+                if dry_run:
+                    raise _DryRunError
+                self._note(
+                    connection, actor=actor, action="purge", subject=subject, reason=reason, details=erased.counts()
+                )
+        if not dry_run:
+            self._forget_pages()
+            self._wake()
+        return total
+
+    def calls_of(self, *, caller_id: str | None = None, older_than: datetime | None = None) -> tuple[str, ...]:
+        """Return the ids of the calls of a caller, or of those that began before a time, oldest first."""
+        calls = tables.calls
+        query = sa.select(calls.c.call_id).order_by(calls.c.started_at)
+        if caller_id is not None:
+            query = query.where(calls.c.caller_id == caller_id)
+        if older_than is not None:
+            query = query.where(calls.c.started_at < text_of(older_than))
+        with self._reading() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def expire(self, kind: str, *, before: datetime, limit: int = _PURGE_BATCH) -> int:
+        """Remove a batch of what has been kept long enough, in one short transaction; returns how much, 0 at the end.
+
+        What a sink still has to get stays until it has it.
+
+        Parameters
+        ----------
+        kind : str
+            ``transcripts``, ``acoustics``, ``events``, ``calls``, or ``audit``.
+        before : datetime
+            Of the call's start, the event, or the audit line's own last day.
+        limit : int
+            Largest number of calls, or of rows, at a time.
+        """
         with self._writing() as connection:
-            call_ids = list(connection.execute(old).scalars())
-            for first in range(0, len(call_ids), _PURGE_BATCH):
-                some = call_ids[first : first + _PURGE_BATCH]
-                event_ids = sa.select(events.c.event_id).where(events.c.key.in_(some))
-                connection.execute(tables.dead_letters.delete().where(tables.dead_letters.c.event_id.in_(event_ids)))
-                connection.execute(events.delete().where(events.c.key.in_(some)))
-                for table in (tables.utterances, tables.episodes, tables.feedback, calls):
-                    connection.execute(table.delete().where(table.c.call_id.in_(some)))
-        return len(call_ids)
+            if kind == "audit":
+                gone = audit.expire(connection, now=before, limit=limit)
+                details = {"audit": gone}
+            else:
+                details = _EXPIRE[kind](connection, before=before, limit=limit).counts()
+                gone = sum(details.values())
+            if gone:
+                subject = f"{kind} before {text_of(before)}"
+                self._note(
+                    connection,
+                    actor="retention",
+                    action="expire",
+                    subject=subject,
+                    reason="[retention]",
+                    details=details,
+                )
+        return gone
+
+    def audit(self, *, limit: int = 100) -> tuple[AuditEntry, ...]:
+        """Return the latest lines of the audit log, newest first."""
+        with self._reading() as connection:
+            return audit.latest(connection, limit=limit)
 
     def record_feedback(self, inbound: Sequence[InboundFeedback]) -> None:
         """Keep feedback with the episode it answers; what is malformed or answers nothing known is a dead letter.
@@ -252,7 +359,7 @@ class Store:
             for record in inbound:
                 reason = record.reason
                 if record.feedback is not None:
-                    reason = _record_feedback(connection, record.feedback)
+                    reason = record_feedback(connection, record.feedback)
                 if reason is not None:
                     letter = outbox.insert(connection, tables.dead_letters).values(
                         origin="feedback",
@@ -291,6 +398,68 @@ class Store:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    def _apply_consent(self, connection: Connection, event: ConsentApplied) -> Sequence[OutboundMessage]:
+        """Note a change of consent, erase what it erases, and return the tombstones of that."""
+        call = event.call
+        erased = erasure.erase(connection, [call.call_id], erasure=event.erases)
+        record_event(connection, CallStarted(call=call))
+        changed = tables.calls.update().where(tables.calls.c.call_id == call.call_id)
+        connection.execute(changed.values(consent=call.consent, basis=call.basis))
+        details: dict[str, str | int] = {
+            "basis": str(call.basis),
+            "scope": str(event.scope),
+            "erases": str(event.erases),
+            **erased.counts(),
+        }
+        self._note(
+            connection,
+            actor="caller",
+            action="consent",
+            subject=f"call {call.call_id}",
+            reason=call.consent or "",
+            details=details,
+        )
+        return tombstones_of(call.call_id, erasure=event.erases, at=self._clock())
+
+    def _note(
+        self,
+        connection: Connection,
+        *,
+        actor: str,
+        action: str,
+        subject: str,
+        reason: str,
+        details: Mapping[str, str | int],
+    ) -> None:
+        audit.note(
+            connection,
+            at=self._clock(),
+            actor=actor,
+            action=action,
+            subject=subject,
+            reason=reason,
+            details=details,
+            keep=self._keep_audit,
+        )
+
+    def _put(self, connection: Connection, messages: Sequence[OutboundMessage]) -> bool:
+        """Put messages in the outbox; whether any was new."""
+        now = self._clock()
+        fresh = [outbox.put(connection, one, sinks=self._sinks_of(one.topic), now=now) for one in messages]
+        return any(fresh)
+
+    def _wake(self) -> None:
+        for wake in self._watchers:
+            wake()
+
+    def _forget_pages(self) -> None:
+        """Empty SQLite's write-ahead log, where deleted rows stand until a checkpoint; a busy reader puts it off."""
+        if self._is_sqlite:
+            with self._write_lock, self._sentences(), self._engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert raw is not None
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _sinks_of(self, topic: str) -> list[str]:
         return [sink for sink, topics in self._topics.items() if topics is None or topic in topics]
 
@@ -316,151 +485,18 @@ class Store:
         try:
             yield
         except (sa.exc.DataError, sa.exc.IntegrityError) as error:
-            raise RecordError(_sentence_of(error, self._place)) from error
+            raise RecordError(sentence_of(error, self._place)) from error
         except sa.exc.SQLAlchemyError as error:
-            raise StoreError(_sentence_of(error, self._place)) from error
+            raise StoreError(sentence_of(error, self._place)) from error
 
 
-def _record_event(connection: Connection, event: CallEvent) -> None:
-    """Write one call event to the table of its kind."""
-    match event:
-        case CallStarted(call=call):
-            started: dict[str, object] = {
-                "call_id": call.call_id,
-                "started_at": text_of(call.started_at),
-                "gateway": call.gateway,
-                "roles": call.roles.value,
-                "queue": call.queue,
-                "agent_id": call.agent_id,
-                "consent": call.consent,
-                "language": call.language,
-            }
-            connection.execute(outbox.insert(connection, tables.calls).values(**started).on_conflict_do_nothing())
-        case ScoredUtterance():
-            utterance = outbox.insert(connection, tables.utterances).values(**_utterance_values(event))
-            connection.execute(utterance.on_conflict_do_nothing())
-        case Episode():
-            values = _episode_values(event)
-            episode = outbox.insert(connection, tables.episodes).values(**values)
-            keys = [column.name for column in tables.episodes.primary_key]
-            connection.execute(episode.on_conflict_do_update(index_elements=keys, set_=values))
-        case CallSummary(call=call):
-            _record_event(connection, CallStarted(call=call))
-            summary = tables.calls.update().where(tables.calls.c.call_id == call.call_id)
-            connection.execute(
-                summary.values(
-                    duration_s=event.duration_s,
-                    language=event.language,
-                    coverage=event.coverage.ratio,
-                    reason=event.reason,
-                )
-            )
+class _DryRunError(Exception):
+    """Rolls a transaction back whose outcome was only to be known."""
 
 
-def _utterance_values(utterance: ScoredUtterance) -> dict[str, object]:
-    score, transcript = utterance.score, utterance.transcript
-    return {
-        "call_id": utterance.call_id,
-        "channel": utterance.channel.value,
-        "index": utterance.index,
-        "start_s": utterance.start_s,
-        "end_s": utterance.end_s,
-        "text": transcript.text.replace("\0", "\ufffd") if transcript else None,  # PostgreSQL has no NUL in texts.
-        "language": transcript.language if transcript else None,
-        "stress": score.stress if score else None,
-        "confidence": score.confidence if score else None,
-        "deviations": json.dumps([feature.text for feature in score.top_features]) if score else None,
-    }
-
-
-def _episode_values(episode: Episode) -> dict[str, object]:
-    return {
-        "call_id": episode.call_id,
-        "channel": episode.channel.value,
-        "index": episode.index,
-        "state": episode.state.value,
-        "opened_s": episode.opened_s,
-        "closed_s": episode.closed_s,
-        "peak": episode.peak,
-        "mean": episode.mean,
-        "reasons": json.dumps([reason.value for reason in episode.reasons]),
-    }
-
-
-def _record_feedback(connection: Connection, feedback: Feedback) -> str | None:
-    """Keep one feedback; returns why not where the event it answers is not known."""
-    events = tables.events
-    key = connection.execute(sa.select(events.c.key).where(events.c.event_id == str(feedback.event_id))).scalar()
-    if key is None:
-        return "it answers an event that this store does not know"
-    if key != feedback.call_id:
-        return "its call is not the call of the event it answers"
-    values = feedback.model_dump(mode="python") | {
-        "feedback_id": str(feedback.feedback_id),
-        "event_id": str(feedback.event_id),
-        "given_at": text_of(feedback.given_at),
-    }
-    connection.execute(outbox.insert(connection, tables.feedback).values(**values).on_conflict_do_nothing())
-    return None
-
-
-def _url_of(url: str | Path) -> URL:
-    """Return the database URL of a path or URL; PostgreSQL gets the psycopg 3 driver."""
-    if isinstance(url, Path) or "://" not in url:
-        return URL.create("sqlite", database=str(url))
-    try:
-        target = make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise StoreError(
-            "The store's address cannot be read; write a path, sqlite:///path or postgresql://user:password@host/database."
-        ) from error
-    if target.drivername in {"postgres", "postgresql"}:
-        return target.set(drivername="postgresql+psycopg")
-    if target.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise StoreError(f"The store cannot be a {target.get_backend_name()} database; use SQLite or PostgreSQL.")
-    return target
-
-
-def _engine_of(target: URL, place: str) -> Engine:
-    if target.get_backend_name() == "postgresql":
-        try:
-            return sa.create_engine(target, pool_pre_ping=True, connect_args={"connect_timeout": 10})
-        except ModuleNotFoundError as error:
-            raise StoreError(
-                "PostgreSQL needs its driver; install it with: pip install 'voicepipe[postgres]'."
-            ) from error
-    try:
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"The folder of the store {place} cannot be made: {error.strerror}.") from error
-    engine = sa.create_engine(target, connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Begin as a writer where the block writes: a reader that turns writer fails where a writer would wait."""
-    writes = connection.get_execution_options().get("voicepipe_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _sentence_of(error: sa.exc.SQLAlchemyError, place: str) -> str:
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    if "not a database" in cause:
-        return f"{place} is not a voicepipe store; give another file, or move it away and start again."
-    if "is full" in cause or "No space left" in cause:
-        return f"The disk of the store {place} is full; make room, nothing was written."
-    if "unable to open" in cause or "readonly" in cause:
-        return f"The store {place} cannot be written; check that its folder exists and who owns it."
-    if "locked" in cause:
-        return f"The store {place} is locked by another program for more than {_BUSY_TIMEOUT_S:.0f} s; close that one."
-    if "connection" in cause and place.startswith("postgresql"):
-        return f"The store {place} cannot be reached ({cause}); check the address and that PostgreSQL runs."
-    return f"The store {place} failed: {cause}."
+_EXPIRE: Mapping[str, Callable[..., Erased]] = {
+    "transcripts": erasure.expire_transcripts,
+    "acoustics": erasure.expire_acoustics,
+    "events": erasure.expire_events,
+    "calls": erasure.expire_calls,
+}

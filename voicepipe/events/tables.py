@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the tables; an older store is migrated when it is opened, a newer one is refused."""
 
 PENDING, SENT, REFUSED = "pending", "sent", "refused"
@@ -33,6 +33,8 @@ calls = sa.Table(
     sa.Column("duration_s", sa.Float),
     sa.Column("coverage", sa.Float),
     sa.Column("reason", sa.Text),
+    sa.Column("basis", sa.Text),
+    sa.Column("caller_id", sa.Text, index=True),
 )
 
 utterances = sa.Table(
@@ -48,6 +50,8 @@ utterances = sa.Table(
     sa.Column("stress", sa.Float),
     sa.Column("confidence", sa.Float),
     sa.Column("deviations", sa.Text),
+    sa.Column("human_request", sa.Text),
+    sa.Column("frustrated_prob", sa.Float),
 )
 
 episodes = sa.Table(
@@ -59,8 +63,8 @@ episodes = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("opened_s", sa.Float, nullable=False),
     sa.Column("closed_s", sa.Float),
-    sa.Column("peak", sa.Float, nullable=False),
-    sa.Column("mean", sa.Float, nullable=False),
+    sa.Column("peak", sa.Float),
+    sa.Column("mean", sa.Float),
     sa.Column("reasons", sa.Text, nullable=False),
 )
 
@@ -127,6 +131,50 @@ feedback = sa.Table(
     sa.Column("given_at", sa.Text, nullable=False, index=True),
     sa.Column("note", sa.Text),
 )
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Text, nullable=False, index=True),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("details", sa.Text, nullable=False),
+    sa.Column("keep_until", sa.Text, index=True),
+    sqlite_autoincrement=True,
+)
+"""Append-only: the database itself refuses to change a row, and to delete one before its own `keep_until`."""
+
+_APPEND_ONLY = {
+    "sqlite": [
+        """CREATE TRIGGER audit_update BEFORE UPDATE ON audit
+            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
+        # INSERT OR REPLACE deletes without asking the trigger of DELETE.
+        """CREATE TRIGGER audit_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
+        """CREATE TRIGGER audit_delete BEFORE DELETE ON audit
+            WHEN OLD.keep_until IS NULL OR OLD.keep_until > replace(datetime('now'), ' ', 'T')
+            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
+    ],
+    "postgresql": [
+        """CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF TG_OP = 'DELETE' THEN
+                IF OLD.keep_until <= to_char(now() AT TIME ZONE 'utc', 'YYYY-MM-DD"T"HH24:MI:SS') THEN
+                    RETURN OLD;
+                END IF;
+            END IF;
+            RAISE EXCEPTION 'the audit log is append-only';
+        END $$""",
+        "CREATE TRIGGER audit_rows BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
+        "CREATE TRIGGER audit_table BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
+    ],
+}
+for _dialect, _statements in _APPEND_ONLY.items():
+    for _statement in _statements:
+        _ddl: sa.DDL = sa.DDL(_statement)  # type: ignore[no-untyped-call]
+        sa.event.listen(audit, "after_create", _ddl.execute_if(dialect=_dialect))
 
 
 def text_of(time: datetime) -> str:

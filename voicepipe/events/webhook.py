@@ -183,7 +183,8 @@ def structured(message: OutboundMessage) -> bytes:
             event[name.removeprefix("ce_")] = value.decode()
         elif name == "content-type":
             event["datacontenttype"] = value.decode()
-    return json.dumps(event | {"data": json.loads(message.body)}, ensure_ascii=False, separators=(",", ":")).encode()
+    data = {"data": json.loads(message.body)} if message.body else {}
+    return json.dumps(event | data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def sign(secret: str, *, event_id: str, timestamp: str, body: bytes) -> str:

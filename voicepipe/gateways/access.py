@@ -60,6 +60,10 @@ class Access:
                 return None
         return client
 
+    def identify_by_token(self, handshake: Handshake) -> ClientConfig | None:
+        """Return the client whose token a request of no protocol carries; None for nobody."""
+        return self._by_token(_presented(handshake)) if self._clients else self._anybody
+
     def _by_token(self, presented: Sequence[str]) -> ClientConfig | None:
         digests = [_digest(token) for token in presented if token]
         found = None

@@ -43,6 +43,7 @@ class AudioHookFields(FieldMap):
     queue: tuple[str, ...] = ("custom.queue",)
     language: tuple[str, ...] = ("open.language", "custom.language")
     consent: tuple[str, ...] = ("custom.consent",)
+    caller: tuple[str, ...] = ("custom.caller", "open.participant.ani")
 
 
 class AudioHookConfig(BaseModel):

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from voicepipe.consent import caller_id_of
 from voicepipe.gateways.identity import CallIdentity
 from voicepipe.types import (
     AudioChunk,
@@ -67,7 +68,7 @@ class Close:
 
 
 class DecoderLimits(BaseModel):
-    """How much one connection may send before it is cut off."""
+    """How much one connection may send before it is cut off, and what is kept of who calls."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,6 +80,12 @@ class DecoderLimits(BaseModel):
         default=50, ge=0, description="Damaged messages in a row that are skipped before the connection is closed."
     )
     replies: int = Field(default=256, ge=8, description="Most replies that wait for a peer that does not read.")
+    caller_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Secret that callers' numbers are hashed with (HMAC-SHA256), so that `voicepipe purge --caller` "
+        "finds their calls; without it nothing of a number is kept. It belongs in the environment.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,8 +319,13 @@ class Decoder(ABC):
             queue=identity.queue,
             language=identity.language,
             consent=identity.consent,
+            caller_id=self._caller_id(identity.caller),
         )
         return [CallStarted(call=self.call)]
+
+    def _caller_id(self, caller: str | None) -> str | None:
+        key = self.limits.caller_key
+        return caller_id_of(caller, key=key.get_secret_value()) if caller and key else None
 
     def _chunk(self, channel: Channel, first_sample: int, samples: FloatArray, *, rate_hz: int) -> AudioChunk:
         assert self.call is not None

@@ -1,7 +1,7 @@
 """Who calls: the call's identity, found among a protocol's own fields."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,10 @@ class FieldMap(BaseModel):
     queue: tuple[str, ...] = ()
     language: tuple[str, ...] = ()
     consent: tuple[str, ...] = ()
+    caller: tuple[str, ...] = Field(
+        default=(),
+        description="The caller's number; kept as a keyed hash only, and only where decoder.caller_key is set.",
+    )
     channel: tuple[str, ...] = Field(
         default=(), description="Whose voice the leg's only track is: caller, agent or mixed."
     )
@@ -44,6 +48,8 @@ class CallIdentity:
         Channels of the whole call; empty where the leg is the whole call.
     agent_id, queue, language, consent : str, optional
         As in `voicepipe.types.Call`.
+    caller : str, optional
+        The caller's number as it came; it is hashed before it is part of a `Call`.
     """
 
     call_id: str
@@ -53,6 +59,7 @@ class CallIdentity:
     queue: str | None = None
     language: str | None = None
     consent: str | None = None
+    caller: str | None = field(default=None, repr=False)
 
 
 def identify(sources: Mapping[str, object], *, fields: FieldMap, call_id: str | None = None) -> CallIdentity | None:
@@ -85,6 +92,7 @@ def identify(sources: Mapping[str, object], *, fields: FieldMap, call_id: str | 
         queue=found["queue"],
         language=_language_of(found["language"]),
         consent=found["consent"],
+        caller=found["caller"],
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicepipe.gateways.decoder import CONNECTION_LOST, CloseCode, Decoder
-from voicepipe.types import AudioChunk, Call, CallEnded, CallStarted, Channel, MediaEvent
+from voicepipe.types import AudioChunk, Call, CallEnded, CallStarted, Channel, ConsentChanged, MediaEvent
 
 REMEMBERED_CALLS = 10_000
 """How many ended calls are remembered, so that an id that is used again gets a call of its own."""
@@ -120,6 +120,8 @@ class CallJoiner:
                 continue
             elif isinstance(event, AudioChunk):
                 taken.append(self._rebase(leg, event, now_s=now_s))
+            elif isinstance(event, ConsentChanged):
+                taken.append(replace(event, call_id=self._legs[leg].live.call.call_id))
             else:
                 taken += self._leave(leg, event.reason, now_s=now_s)
         return taken
@@ -132,6 +134,11 @@ class CallJoiner:
     def is_alive(self, announced_id: str) -> bool:
         """Tell whether a connection that announces this call id would join a call."""
         return announced_id in self._calls
+
+    def id_of(self, announced_id: str) -> str | None:
+        """Return the id of the call that is alive under the id that its connections announced."""
+        live = self._calls.get(announced_id)
+        return live.call.call_id if live else None
 
     def call_of(self, leg: Decoder) -> Call | None:
         """Return the call that a connection is part of."""

@@ -56,6 +56,7 @@ class L16Fields(FieldMap):
     queue: tuple[str, ...] = ("custom.queue", "metadata.queue", "query.queue")
     language: tuple[str, ...] = ("custom.language", "metadata.language", "query.language")
     consent: tuple[str, ...] = ("custom.consent", "metadata.consent", "query.consent")
+    caller: tuple[str, ...] = ("custom.caller", "metadata.caller", "metadata.from", "query.caller")
     channel: tuple[str, ...] = ("custom.channel_role", "metadata.channel_role", "query.channel_role")
     channels: tuple[str, ...] = ("custom.channels", "metadata.call_channels", "query.call_channels")
 

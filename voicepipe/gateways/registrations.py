@@ -27,6 +27,7 @@ class Registration(BaseModel):
     queue: str | None = Field(default=None, max_length=256)
     language: str | None = Field(default=None, pattern="^[a-z]{2}$")
     consent: str | None = Field(default=None, max_length=256)
+    caller: str | None = Field(default=None, max_length=256, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 from uuid import UUID, uuid4
 
 import uvicorn
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -42,6 +42,17 @@ _READ_BYTES = 16_384
 _BODY_BYTES = 16_384
 _SPARE_FILES = 128
 """Descriptors kept for the store, the models and the sinks."""
+
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+class ConsentNotice(BaseModel):
+    """Body of ``POST /v1/calls/CALL_ID/consent``: what the caller said about being analysed, in the operator's word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    consent: str = Field(min_length=1, max_length=256, pattern=r"\S")
 
 
 class LiveServer:
@@ -177,6 +188,7 @@ class LiveServer:
             routes=[
                 *sockets,
                 Route("/v1/audiosocket/calls", self._register, methods=["POST"]),
+                Route("/v1/calls/{call_id:path}/consent", self._change_consent, methods=["POST"]),
                 Route("/healthz", self._health),
                 Route("/readyz", self._readiness),
                 Route("/metrics", self._show_metrics),
@@ -210,22 +222,32 @@ class LiveServer:
         if client is None:
             self._observer.on_connection("audiosocket", "unauthorized", reason="A registration came without a token.")
             return JSONResponse({"error": "Send the client's token, as Authorization: Bearer."}, status_code=401)
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _BODY_BYTES:
-                return JSONResponse({"error": f"A registration has at most {_BODY_BYTES} bytes."}, status_code=413)
-        try:
-            registration = Registration.model_validate_json(body)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            return JSONResponse({"error": f"{where}: {first['msg']}"}, status_code=422)
+        registration = await _read(Registration, request)
+        if isinstance(registration, Response):
+            return registration
         uuid = self._registrations.expect(registration, owner=client.name, now_s=self._clock())
         if uuid is None:
             return JSONResponse({"error": "Too many registrations wait, or the UUID is taken."}, status_code=409)
         wait_s = self._config.limits.registration_s
         return JSONResponse({"uuid": str(uuid), "expires_in_s": wait_s}, status_code=201)
+
+    async def _change_consent(self, request: Request) -> Response:
+        """Take it that a caller agrees to be analysed, or does not any more."""
+        client = self._access.identify_by_token(_handshake(request))
+        if client is None:
+            self._observer.on_connection("consent", "unauthorized", reason="A change of consent came without a token.")
+            return JSONResponse({"error": "Send the client's token, as Authorization: Bearer."}, status_code=401)
+        notice = await _read(ConsentNotice, request)
+        if isinstance(notice, Response):
+            return notice
+        call_id = request.path_params["call_id"]
+        decision = self._board.change_consent(call_id, notice.consent, owner=client.name)
+        if decision is None:
+            sentence = (
+                "This client has no such call now; what is kept of a call that is over, `voicepipe purge` deletes."
+            )
+            return JSONResponse({"error": sentence}, status_code=404)
+        return JSONResponse({"call_id": call_id, "basis": decision.basis, "scope": decision.scope}, status_code=202)
 
     # Connections
 
@@ -330,6 +352,21 @@ class LiveServer:
 
     def _has_connection_left(self) -> bool:
         return self.n_connections < self._max_connections
+
+
+async def _read(kind: type[_Body], request: Request) -> _Body | Response:
+    """Read a small JSON body; where it cannot be, return the answer that says why."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _BODY_BYTES:
+            return JSONResponse({"error": f"A {kind.__name__} has at most {_BODY_BYTES} bytes."}, status_code=413)
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"error": f"{where}: {first['msg']}"}, status_code=422)
 
 
 def _handshake(request: Request | WebSocket) -> Handshake:

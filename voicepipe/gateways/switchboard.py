@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
+from voicepipe.consent import ConsentDecision
 from voicepipe.gateways.access import Tempo
 from voicepipe.gateways.config import ServeConfig
 from voicepipe.gateways.decoder import CloseCode, Decoder
@@ -22,6 +23,7 @@ from voicepipe.types import (
     CallEvent,
     CallStarted,
     CallSummary,
+    ConsentChanged,
     GatewayProtocolError,
     MediaEvent,
     ScoredUtterance,
@@ -82,6 +84,8 @@ class Switchboard:
         self._tempo = Tempo(per_s=config.limits.calls_per_s, burst=config.limits.calls_burst)
         self._legs: dict[Decoder, Leg] = {}
         self._owners: dict[str, str] = {}
+        self._last_owners: dict[str, str] = {}
+        """Whose the calls are that ended and are still being analysed."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.draining = False
@@ -114,13 +118,18 @@ class Switchboard:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def on_call_event(self, event: CallEvent) -> None:
-        """Tell transcripts to the senders that asked for them, and when there are no more; from any thread."""
+        """Tell transcripts to the senders that asked for them, and when there are no more; from any thread.
+
+        A call that has told its summary is nobody's any more.
+        """
         if isinstance(event, ScoredUtterance | CallSummary) and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to be told
                 self._loop.call_soon_threadsafe(self._tell_sender, event)
 
     def _tell_sender(self, event: ScoredUtterance | CallSummary) -> None:
         call_id = event.call.call_id if isinstance(event, CallSummary) else event.call_id
+        if isinstance(event, CallSummary):
+            self._last_owners.pop(call_id, None)
         for leg in self._legs.values():
             if leg.call_id == call_id and leg.decoder.wants_transcripts:
                 if isinstance(event, ScoredUtterance):
@@ -157,6 +166,27 @@ class Switchboard:
         self._legs[decoder] = leg
         self._observer.on_connection(decoder.protocol, "accepted", client=owner)
         return leg
+
+    def change_consent(self, call_id: str, consent: str, *, owner: str) -> ConsentDecision | None:
+        """Let the caller of a call agree, or take it back.
+
+        Parameters
+        ----------
+        call_id : str
+            As the connection announced it, or as the events name it.
+        consent : str
+        owner : str
+            Name of the ingest client that says so.
+
+        Returns
+        -------
+        ConsentDecision or None
+            What holds from now on; None if the client has no such call.
+        """
+        known_id = self._joiner.id_of(call_id) or call_id
+        if owner != self._owners.get(known_id, self._last_owners.get(known_id)):
+            return None
+        return self._pool.change_consent(known_id, consent)
 
     async def feed(self, leg: Leg, message: str | bytes) -> None:
         """Have one message decoded, pass on what it gave and answer it."""
@@ -241,8 +271,10 @@ class Switchboard:
             elif isinstance(event, CallStarted):
                 self._owners[event.call.call_id] = owner
                 self._pool.start_call(event.call)
+            elif isinstance(event, ConsentChanged):
+                self._pool.change_consent(event.call_id, event.consent)
             elif isinstance(event, CallEnded):
-                self._owners.pop(event.call_id, None)
+                self._last_owners[event.call_id] = self._owners.pop(event.call_id, "")
                 self._pool.end_call(event.call_id, event.reason)
 
     async def _watch(self) -> None:

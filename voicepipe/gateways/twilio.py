@@ -56,6 +56,7 @@ class TwilioFields(FieldMap):
     queue: tuple[str, ...] = ("custom.queue", "query.queue")
     language: tuple[str, ...] = ("custom.language", "query.language")
     consent: tuple[str, ...] = ("custom.consent",)
+    caller: tuple[str, ...] = ("custom.caller", "custom.from", "start.from")
     channel: tuple[str, ...] = ("custom.channel", "query.channel")
     channels: tuple[str, ...] = ("custom.channels", "query.channels")
 
