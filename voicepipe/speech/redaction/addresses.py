@@ -1,0 +1,151 @@
+"""Postal addresses: announced ones, and those with a street and a house number in them.
+
+Cues in the language files: ``strong`` announces ("I live at"), ``ask`` is a question for it, ``code`` a postal code.
+"""
+
+import re
+from collections.abc import Sequence
+
+from voicepipe.speech.redaction.kinds import Kind, Span
+from voicepipe.speech.redaction.lexicon import HAN, ROLE, Cue, Tokens
+from voicepipe.speech.redaction.memory import Expectation
+from voicepipe.speech.redaction.spoken_numbers import Atom
+
+_COPULA, _LINK = ROLE["copula"], ROLE["link"]
+_STREET, _DWELLING, _NOT_NAME = ROLE["street"], ROLE["dwelling"], ROLE["not_name"]
+_MAX_ADDRESS = 16  # tokens
+_NUMERALS = "\\d零〇一二三四五六七八九十百"
+_CHINESE_ADDRESS = re.compile(
+    rf"(?:[{HAN}]{{2,3}}省)?(?:[{HAN}]{{2,3}}市)?(?:[{HAN}]{{1,4}}[区县镇])?[{HAN}]{{1,5}}?(?:大道|大街|胡同|路|街|巷|弄|道)"
+    rf"[{_NUMERALS}]{{1,6}}[号弄]院?(?:[{_NUMERALS}]{{1,5}}(?:号楼|栋|幢|单元|楼|层|室|号))*(?:[{_NUMERALS}]{{3,4}}(?!\d))?"
+)
+_UK_POSTCODE = re.compile(r"(?<![A-Za-z0-9])[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}(?![A-Za-z0-9])")
+
+
+def find_addresses(
+    tokens: Tokens, atoms: Sequence[Atom], cues: Sequence[Cue], *, expected: Expectation | None
+) -> list[Span]:
+    """Return postal addresses: announced ones, and those with a street and a number in them."""
+    text = tokens.text
+    written = "d" in tokens.sorts
+    spans = [Span(*found.span(), Kind.ADDRESS) for found in _UK_POSTCODE.finditer(text)] if written else []
+    numbers = {index for atom in atoms for index in range(atom.first, atom.last)}
+    announced = [cue for cue in cues if cue.kind == Kind.ADDRESS]
+    if not numbers and not announced and expected is None:
+        return spans
+    starts = {tokens.ends[cue.last - 1] for cue in announced}
+    for found in _CHINESE_ADDRESS.finditer(text) if "h" in tokens.sorts else ():
+        start = max([found.start(), *(place for place in starts if place < found.end())])
+        while text[start] in "我你他您们在住到是从去于的和就有个":
+            start += 1
+        spans.append(Span(start, found.end(), Kind.ADDRESS))
+    for index, role in enumerate(tokens.roles if tokens.seen & (_STREET | _DWELLING) else ()):
+        if role & _STREET:
+            region = _around_street(tokens, numbers, index)
+            if region:
+                spans.append(Span(*tokens.places(*region), Kind.ADDRESS))
+        elif expected and role & _DWELLING and index + 1 < len(tokens) and index + 1 in numbers:
+            spans.append(Span(*tokens.places(index, _chain_end(tokens, numbers, index + 1)), Kind.ADDRESS))
+    for cue in announced:
+        if cue.strength == "code":
+            first = tokens.skip(cue.last, _COPULA | _LINK)
+            last = first
+            while last < len(tokens) and (
+                last in numbers
+                or tokens.sorts[last] == "d"
+                or (tokens.sorts[last] == "w" and tokens.touches(last))
+                or tokens.words[last] == "-"
+            ):
+                last += 1
+            if last > first:
+                spans.append(Span(*tokens.places(first, last), Kind.ADDRESS))
+        elif cue.strength == "strong":
+            region = _announced_address(tokens, numbers, cue)
+            if region:
+                spans.append(Span(*tokens.places(*region), Kind.ADDRESS))
+    return spans
+
+
+def _around_street(tokens: Tokens, numbers: set[int], street: int) -> tuple[int, int] | None:
+    """Return an address around the word for a street, None where no house number belongs to it."""
+    first = street
+    while first > 0 and street - first < 4 and tokens.sorts[first - 1] == "w" and first - 1 not in numbers:
+        if tokens.roles[first - 1] & (ROLE["not_street"] | ROLE["unit"]) or tokens.roles[first - 1] & _COPULA:
+            break
+        first -= 1
+    if first < street and first - 1 in numbers:
+        while first - 1 in numbers:
+            first -= 1
+        return first, _chain_end(tokens, numbers, street + 1)
+    if tokens.words[street].isascii():
+        return None
+    last = street + 1
+    while (
+        last < len(tokens)
+        and last - street <= 4
+        and (tokens.sorts[last] == "w" or tokens.words[last] in ".,")
+        and last not in numbers
+        and not tokens.roles[last] & _DWELLING
+    ):
+        last += 1
+    end = _chain_end(tokens, numbers, last)
+    if any(index in numbers for index in range(last, end)):
+        named = street > 0 and tokens.is_cased(street - 1) and not tokens.roles[street - 1] & (_NOT_NAME | _COPULA)
+        return street - named, end  # "Невский проспект"
+    return None
+
+
+def _chain_end(tokens: Tokens, numbers: set[int], index: int) -> int:
+    """Return the token after flat, house and floor numbers and capitalised place names that go on an address."""
+    end = index
+    while index < len(tokens) and index - end < 5:
+        word = tokens.words[index]
+        if index in numbers or tokens.sorts[index] == "d":
+            index += 1
+            end = index
+        elif tokens.roles[index] & _DWELLING or word in ".,-/№":
+            index += 1
+        elif tokens.is_cased(index) and tokens.words[index - 1] == ",":
+            while tokens.is_cased(index):
+                index += 1
+            end = index
+        elif tokens.sorts[index] == "w" and tokens.touches(index) and index - 1 in numbers:
+            index += 1
+            end = index
+        else:
+            break
+    return end
+
+
+def _announced_address(tokens: Tokens, numbers: set[int], cue: Cue) -> tuple[int, int] | None:
+    first = tokens.skip(cue.last, _COPULA)
+    last = min(tokens.clause_end(first), first + _MAX_ADDRESS)
+    if last <= first or tokens.roles[first] & ROLE["not_address"]:
+        return None
+    region = range(first, last)
+    if not any(index in numbers for index in region):
+        return None
+    placed = any(tokens.roles[index] & (_STREET | _DWELLING) for index in region)
+    begins = (
+        first in numbers
+        and first + 1 < last
+        and tokens.sorts[first + 1] == "w"
+        and not tokens.roles[first + 1] & (ROLE["unit"] | ROLE["not_street"])
+    )
+    named = tokens.is_cased(first) and any(
+        index in numbers and not (index + 1 < len(tokens) and tokens.roles[index + 1] & ROLE["unit"])
+        for index in range(first + 1, min(first + 4, last))
+    )
+    if not (placed or begins or named):
+        return None
+    end = next(
+        (
+            index
+            for index in range(first, last - 1)
+            if tokens.words[index] in ",，" and tokens.roles[index + 1] & (ROLE["not_street"] | _NOT_NAME)
+        ),
+        last,
+    )
+    while end > first and tokens.sorts[end - 1] == "p":
+        end -= 1
+    return first, end

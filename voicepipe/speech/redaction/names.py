@@ -1,0 +1,233 @@
+"""Names and passwords: found by what announces them, and names by a title or a patronymic.
+
+Cues of names in the language files: ``strong`` announces ("my name is"), ``maybe`` does where the words that follow
+look like a name ("this is ... speaking"), ``ask`` is a question that the other side answers.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from voicepipe.speech.redaction.kinds import Kind, Span
+from voicepipe.speech.redaction.lexicon import ROLE, SENTENCE_END, Cue, Tokens
+
+_LINK, _FILLER = ROLE["link"], ROLE["filler"]
+_NOT_NAME, _AFTER_NAME, _SPEAKS = ROLE["not_name"], ROLE["after_name"], ROLE["speaks"]
+_PASSWORD_IS = frozenset({"is", "was", "it's", "password's", "это", "такой", "是", "为", ":", "—"})
+_IS = frozenset({"is", "was", "it's", "это", "是"})
+
+
+def find_names(tokens: Tokens, cues: Sequence[Cue], *, answer: bool) -> list[Span]:
+    """Return the names that are announced, titled, carry a patronymic, or answer the other side's question.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    cues : sequence of Cue
+    answer : bool
+        The other side has just asked for a name.
+    """
+    spans: list[Span] = []
+    named = [cue for cue in cues if cue.kind == Kind.NAME]
+    for cue in named:
+        if cue.strength in ("strong", "maybe"):
+            found = _name_after(tokens, cue.last, strict=cue.strength == "maybe")
+        elif cue.last < len(tokens) and tokens.words[cue.last] in _IS:  # "my mother's maiden name is ..."
+            found = _name_after(tokens, cue.last, strict=False)
+        else:
+            continue
+        if found:
+            spans.append(Span(*tokens.places(*found), Kind.NAME))
+    spans.extend(_titled(tokens))
+    if answer and not spans:
+        found = _answer(tokens)
+        if found:
+            spans.append(Span(*tokens.places(*found), Kind.NAME))
+    return spans
+
+
+def _is_cased(tokens: Tokens, index: int) -> bool:
+    return index < len(tokens) and tokens.sorts[index] == "w" and tokens.text[tokens.starts[index]].isupper()
+
+
+def _is_name_word(tokens: Tokens, index: int) -> bool:
+    return index >= 0 and tokens.is_cased(index) and not tokens.roles[index] & (_NOT_NAME | _LINK)
+
+
+def _name_after(tokens: Tokens, index: int, *, strict: bool) -> tuple[int, int] | None:
+    first = index
+    while first < len(tokens) and (
+        tokens.words[first] in (":", ",", "，", "：", "-", "—")
+        or tokens.roles[first] & (ROLE["title"] | _FILLER)
+        or tokens.words[first] in _IS
+        or (tokens.words[first] == "." and first > index and tokens.roles[first - 1] & ROLE["title"])
+    ):
+        first += 1
+    if first >= len(tokens):
+        return None
+    if tokens.sorts[first] == "h":
+        return _han_name(tokens, first, strict=strict)
+    if tokens.sorts[first] != "w" or tokens.roles[first] & _NOT_NAME:
+        return None
+    cased = tokens.is_cased(first)
+    last = first
+    most = 4 if cased else 3 if not tokens.words[first].isascii() else 2
+    while last < len(tokens) and last - first < 24 and most:
+        joint = tokens.words[last] in ("-", ".", "'") and tokens.touches(last) and last > first
+        if joint and (tokens.words[last] != "." or tokens.ends[last - 1] - tokens.starts[last - 1] == 1):
+            last += 1
+            continue
+        if tokens.sorts[last] != "w" or tokens.roles[last] & _NOT_NAME or tokens.is_cased(last) != cased:
+            break
+        most -= tokens.ends[last] - tokens.starts[last] > 1
+        last += 1
+    while last > first and tokens.sorts[last - 1] == "p":
+        last -= 1
+    if last == first:
+        return None
+    if strict:
+        words = sum(tokens.sorts[place] == "w" for place in range(first, last))
+        following = tokens.roles[last] if last < len(tokens) else 0
+        ends = last >= len(tokens) or tokens.words[last] in SENTENCE_END
+        called = tokens.words[index - 1] in ("name's", "is", "имя", "фамилия", "отчество")
+        sure = (
+            words >= 2
+            or following & _AFTER_NAME
+            or called
+            or (ends and tokens.words[index - 1] in ("i'm", "am", "name"))
+        )
+        if not (following & _SPEAKS or (cased and sure)):
+            return None
+    return first, last
+
+
+def _han_name(tokens: Tokens, first: int, *, strict: bool) -> tuple[int, int] | None:
+    last = first
+    while (
+        last < len(tokens)
+        and last - first < 4
+        and tokens.sorts[last] == "h"
+        and not tokens.roles[last] & (_NOT_NAME | ROLE["title"])
+    ):
+        last += 1
+    if last == first:
+        return None
+    ends = last >= len(tokens) or tokens.sorts[last] != "h" or bool(tokens.roles[last] & ROLE["title"])
+    surname = bool(tokens.roles[first] & ROLE["surname"])
+    if strict and not (surname and ends and 2 <= last - first <= 3):
+        return None
+    if not surname and not (ends and last - first <= 3):
+        return None
+    return first, min(last, first + 3) if not ends else last
+
+
+def _titled(tokens: Tokens) -> Iterator[Span]:
+    """Yield names by their title, patronymic or "speaking": "Mr. Reed", "Ольга Викторовна", "王先生"."""
+    if not tokens.seen & (ROLE["title"] | ROLE["patronymic"] | _SPEAKS):
+        return
+    for index, role in enumerate(tokens.roles):
+        if role & _SPEAKS and _is_name_word(tokens, index - 1):
+            first = index - 1
+            while index - first < 3 and _is_name_word(tokens, first - 1):
+                first -= 1
+            ends = index + 1 >= len(tokens) or tokens.words[index + 1] in SENTENCE_END
+            if index - first > 1 or (ends and tokens.words[index] == "speaking"):
+                yield Span(*tokens.places(first, index), Kind.NAME)
+        if role & ROLE["title"]:
+            if tokens.sorts[index] == "h":
+                for back in (1, 2, 3):
+                    if (
+                        index >= back
+                        and tokens.roles[index - back] & ROLE["surname"]
+                        and tokens.sorts[index - 1] == "h"
+                    ):
+                        yield Span(*tokens.places(index - back, index), Kind.NAME)
+                        break
+            else:
+                first = index + 1
+                if first < len(tokens) and tokens.words[first] == ".":
+                    first += 1
+                last = first
+                while last - first < 3 and tokens.is_cased(last) and not tokens.roles[last] & _NOT_NAME:
+                    last += 1
+                if last > first:
+                    yield Span(*tokens.places(first, last), Kind.NAME)
+        elif role & ROLE["patronymic"] and index and tokens.sorts[index - 1] == "w":
+            before = index - 1
+            if tokens.roles[before] & (_NOT_NAME | _LINK) or len(tokens.words[before]) < 3:
+                continue
+            if tokens.is_cased(before) != tokens.is_cased(index):
+                continue
+            cased = tokens.is_cased(index)
+            first, last = before, index + 1
+            if cased and tokens.is_cased(last) and not tokens.roles[last] & _NOT_NAME:
+                last += 1
+            elif cased and first and tokens.is_cased(first - 1) and not tokens.roles[first - 1] & _NOT_NAME:
+                first -= 1
+            yield Span(*tokens.places(first, last), Kind.NAME)
+
+
+def _answer(tokens: Tokens) -> tuple[int, int] | None:
+    """Return the words of a short answer that can only be a name."""
+    first = 0
+    while first < len(tokens) and (tokens.sorts[first] == "p" or tokens.roles[first] & (_LINK | _FILLER)):
+        first += 1
+    if first < len(tokens) and tokens.sorts[first] == "h":
+        return _han_name(tokens, first, strict=True)
+    last = first
+    while (
+        last < len(tokens)
+        and (tokens.sorts[last] == "w" or tokens.words[last] in ("-", ","))
+        and not tokens.roles[last] & (_NOT_NAME | _LINK)
+    ):
+        last += 1
+    while last > first and tokens.sorts[last - 1] == "p":
+        last -= 1
+    words = [place for place in range(first, last) if tokens.sorts[place] == "w"]
+    rest = [place for place in range(last, len(tokens)) if tokens.sorts[place] in "wdh"]
+    spelled = all(tokens.ends[place] - tokens.starts[place] == 1 for place in words)
+    if not words or rest or (len(words) > 4 and not spelled):
+        return None
+    return first, last
+
+
+def find_passwords(tokens: Tokens, numbers: frozenset[int], cues: Sequence[Cue], *, answer: bool) -> list[Span]:
+    """Return the words that are said to be a password: up to four, to the end of the clause, or a short answer.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    numbers : frozenset of int
+        Tokens that are part of a number.
+    cues : sequence of Cue
+    answer : bool
+        The other side has just asked for a password.
+    """
+    spans = []
+    answered = _answer(tokens) if answer else None
+    if answered and not any(tokens.roles[index] & ROLE["not_password"] for index in range(*answered)):
+        spans.append(Span(*tokens.places(*answered), Kind.CODE))
+    for cue in cues:
+        if cue.kind != "password":
+            continue
+        first = tokens.skip(cue.last, _FILLER)
+        while first < len(tokens) and tokens.words[first] in _IS:
+            first = tokens.skip(first + 1, _FILLER)
+        said = tokens.words[cue.last - 1] in _PASSWORD_IS or any(
+            tokens.words[index] in _PASSWORD_IS for index in range(cue.last, first)
+        )
+        last = tokens.clause_end(first)
+        last = next((index for index in range(first, last) if tokens.words[index] in ",，"), last)
+        if not said:  # "пароль ромашка семь", "password for my account sunny42"
+            numbered = [index for index in range(first, last) if index in numbers or tokens.sorts[index] == "d"]
+            mixed = next(
+                (index - 1 for index in numbered if tokens.touches(index) and tokens.sorts[index - 1] == "w"), None
+            )
+            if mixed is not None:
+                first = mixed
+            elif not numbered or last - first > 3:
+                continue
+        if first >= last or tokens.roles[first] & ROLE["not_password"]:
+            continue
+        words = sum(not tokens.touches(index) for index in range(first, last) if tokens.sorts[index] in "wdh")
+        if last > first and words <= 4 and any(tokens.sorts[index] in "wdh" for index in range(first, last)):
+            spans.append(Span(*tokens.places(first, last), Kind.CODE))
+    return spans
