@@ -16,7 +16,7 @@ import numpy as np
 from voicepipe.speech.hallucination import GuardConfig, rejecting_guard
 from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError, Recognition, Transcript, Utterance
 
-CONTEXT_S = 10.0
+CONTEXT_S = 8.0
 """Context of the encoder for utterances of up to `CONTEXT_S` - `CONTEXT_MARGIN_S`."""
 CONTEXT_MARGIN_S = 0.5
 """Silence that the encoder sees after the utterance at the least; without any, the last word is often lost."""

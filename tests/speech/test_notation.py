@@ -1,0 +1,48 @@
+import pytest
+
+from voicepipe.speech.notation import Compiler, Finder, Rule, vocabulary_of
+from voicepipe.speech.tokens import Tokenizer
+
+TOKENIZER = Tokenizer()
+
+
+def compiled(*rules: list[str]) -> list[Rule]:
+    vocabulary = vocabulary_of([phrase for phrases in rules for phrase in phrases])
+    TOKENIZER.learn(vocabulary)
+    compiler = Compiler({}, TOKENIZER, vocabulary)
+    return [compiler.rule(str(number), phrases, "test", settings={}) for number, phrases in enumerate(rules)]
+
+
+def test_texts_without_its_words_need_no_phrase() -> None:
+    rule = compiled(["give {3} (person|agent)", "оператор*"])[0]
+    sentence, word = rule.phrases
+    assert all(
+        needed.isdisjoint(TOKENIZER("my bill is wrong").codes) for phrase in rule.phrases for needed in phrase.needs
+    )
+    given = TOKENIZER("give me my bill").codes
+    assert [needed.isdisjoint(given) for needed in sentence.needs] == [False, True]
+    assert not word.needs[0].isdisjoint(TOKENIZER("операторов").codes)
+
+
+@pytest.mark.parametrize(
+    ("phrases", "heard", "quote"),
+    [
+        (["give me", "give me help"], "give me help", "give me"),
+        (["give me help", "give me"], "give me help", "give me help"),
+        (["give", "give me"], "give me help", "give me"),  # single words come last
+        (["[please] give", "please"], "please give", "please give"),
+    ],
+)
+def test_of_two_phrases_from_one_token_on_the_first_counts(phrases: list[str], heard: str, quote: str) -> None:
+    rule = compiled(phrases)[0]
+    text = TOKENIZER(heard)
+    assert text.quote(*rule.spans(text)[0]) == quote
+
+
+def test_finder_finds_what_each_rule_finds() -> None:
+    rules = compiled(["(give|get) me", "agent"], ["never said"], ["me {1} agent", "!(x) {1-1} an"], ["an"])
+    text = TOKENIZER("get me an agent, give me an agent")
+    found = dict(Finder(rules).find(text))
+    assert list(found) == [0, 2, 3]
+    assert found == {number: rule.spans(text) for number, rule in enumerate(rules) if rule.fits(text)}
+    assert found[0] == sorted(found[0])

@@ -1,0 +1,244 @@
+r"""P(frustrated) of what a caller said in one utterance, from its redacted words, with the words that count.
+
+For the caller only: it must never be shown what an agent said.
+
+The model of a language is a logistic regression. It weighs named cues ("as I said", "third time I call"), what stands
+around them (thanks, praise, politeness, somebody else), and, weakly, the spelling of all words, so that it has an
+opinion on sentences that no phrase foresees:
+
+.. math:: \mathrm{logit}\,P = b + \sum_i w_i f_i + \frac{1}{\sqrt{n}} \sum_{k=1}^{n} v_{h(k)},
+
+with :math:`f_i` the `voicepipe.speech.frustration_cues.FEATURES` and :math:`h(k)` the hash [1]_ of the text's
+:math:`n` pieces of spelling. The calibration [2]_ is part of the weights. A model is a folder: ``weights.npz`` and
+``manifest.toml``; ``card.md`` says what was measured and where it fails. The phrases come with the package, and a
+centre can add its own.
+
+References
+----------
+.. [1] Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009.
+.. [2] Platt, "Probabilistic outputs for support vector machines", 1999.
+"""
+
+import hashlib
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from voicepipe.speech.frustration_cues import FEATURES, HASH_BITS, LANGUAGES, CueReader, Reading, spelling
+from voicepipe.speech.identify import language_of
+from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK
+from voicepipe.types import DoubleArray, Frustration, ModelError
+
+MANIFEST_FORMAT = 1
+WORDS_MIN_PROB = 0.2
+"""Below this probability no words are named: none of them made the caller sound frustrated."""
+WORDS_MIN_WEIGHT = 0.5
+"""Logits that words must add in order to be named."""
+MAX_WORDS = 5
+LEXICAL = frozenset({"complaint", "outrage", "insult", "profanity", "weary", "helpless", "sarcasm", "threat_legal"})
+"""Categories of which one word says enough to be named; of the others only phrases are."""
+CLAUSE_WORDS = (3, 12)
+"""Fewest and most words of a clause that is named where there is no cue (Chinese: characters)."""
+LOGIT_LIMIT = 5.0
+"""No words make more certain than this: probabilities stay within 0.0067 and 0.9933."""
+CACHED_UNITS = 50_000
+"""Words and pairs of words whose weights a language keeps at hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageWeights:
+    """Weights of one language, calibration included.
+
+    Attributes
+    ----------
+    intercept : float
+    features : ndarray, shape (len(FEATURES),), float64
+    spelling : ndarray, shape (2 ** HASH_BITS,), float64
+    """
+
+    intercept: float
+    features: DoubleArray
+    spelling: DoubleArray
+
+
+class FrustrationModel:
+    """Scores utterances of callers. One model serves all calls and threads; it keeps nothing of what it reads.
+
+    Parameters
+    ----------
+    model_id : str
+    weights : mapping of str to LanguageWeights
+        By ISO 639-1 code.
+    phrases : mapping of str to sequence of Path
+        A centre's own files of phrases for some of the languages.
+    """
+
+    def __init__(
+        self,
+        *,
+        model_id: str,
+        weights: Mapping[str, LanguageWeights],
+        phrases: Mapping[str, Sequence[Path]] | None = None,
+    ) -> None:
+        self.model_id = model_id
+        self._languages = {
+            language: _Language(CueReader(language, phrases=(phrases or {}).get(language, ())), one)
+            for language, one in weights.items()
+        }
+
+    @classmethod
+    def load(cls, model_dir: Path, *, phrases: Mapping[str, Sequence[Path]] | None = None) -> "FrustrationModel":
+        """Read a model folder.
+
+        Parameters
+        ----------
+        model_dir : Path
+        phrases : mapping of str to sequence of Path, optional
+            A centre's own files of phrases by language, in the form of ``frustration_rules/en.toml``.
+
+        Raises
+        ------
+        ModelError
+            If the folder holds no usable model, or one for other features.
+        ConfigError
+            If a file of phrases is not understood.
+        """
+        model_id, weights = _read(model_dir)
+        return cls(model_id=model_id, weights=weights, phrases=phrases)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of the languages that it knows."""
+        return tuple(self._languages)
+
+    def score(self, text: str, *, language: str | None) -> Frustration | None:
+        """Return how frustrated the words of one utterance are.
+
+        Parameters
+        ----------
+        text : str
+            What the caller said, private data replaced by marks.
+        language : str or None
+            ISO 639-1 code; of a longer tag ("zh-CN") the first part counts. None lets the letters decide.
+
+        Returns
+        -------
+        Frustration or None
+            None where there are no words (nothing, or only marks and numbers) or no language that the model knows.
+        """
+        known = language.replace("_", "-").partition("-")[0].lower() if language else language_of(text)
+        reader = self._languages.get(known or "")
+        scored = reader.score(text) if reader else None
+        return Frustration(prob=scored[0], words=scored[1], model_id=self.model_id) if scored else None
+
+
+class _Language:
+    def __init__(self, reader: CueReader, weights: LanguageWeights) -> None:
+        self._reader = reader
+        self._intercept = weights.intercept
+        self._features = dict(zip(FEATURES, weights.features.tolist(), strict=True))
+
+        by_bucket = weights.spelling.tolist()
+
+        @lru_cache(maxsize=CACHED_UNITS)
+        def unit_weight(unit: str) -> tuple[float, int]:
+            buckets = spelling(unit, words_apart=reader.words_apart)
+            return sum(by_bucket[bucket] for bucket in buckets), len(buckets)
+
+        self._unit_weight = unit_weight
+
+    def score(self, text: str) -> tuple[float, tuple[str, ...]] | None:
+        """Return probability and words, or None for a text without words."""
+        reading = self._reader.read(text)
+        if reading is None:
+            return None
+        weight = self._features
+        logit = self._intercept + sum(weight[name] * value for name, value in reading.features.items())
+        spelled = [self._unit_weight(unit) for unit, _ in reading.units]
+        scale = 1.0 / math.sqrt(max(sum(count for _, count in spelled), 1))
+        logit += scale * sum(value for value, _ in spelled)
+        prob = 1.0 / (1.0 + math.exp(-LOGIT_LIMIT * math.tanh(logit / LOGIT_LIMIT)))
+        if prob < WORDS_MIN_PROB:
+            return prob, ()
+        return prob, self._words(reading, [scale * value for value, _ in spelled])
+
+    def _words(self, reading: Reading, spelled: Sequence[float]) -> tuple[str, ...]:
+        """Return the phrases that add most: those of cues; where there is no cue, the clause that adds most."""
+        text = reading.text
+        named = self._cue_phrases(reading) or self._clause(reading, spelled)
+        strongest = sorted(named, key=lambda span: -named[span])[:MAX_WORDS]
+        words = (text.original[start:end].strip() for start, end in strongest if named[start, end] >= WORDS_MIN_WEIGHT)
+        return tuple(dict.fromkeys(words))
+
+    def _cue_phrases(self, reading: Reading) -> dict[tuple[int, int], float]:
+        """Return the spans of cues, those that overlap made one, each with what its cues add."""
+        named: dict[tuple[int, int], float] = {}
+        for cue in sorted(reading.cues, key=lambda cue: cue.span):
+            if cue.category not in LEXICAL and self._is_one_word(reading, cue.span):
+                continue
+            (start, end), weight = cue.span, self._features[cue.category]
+            last = next(reversed(named), None)
+            if last is not None and start < last[1]:
+                weight += named.pop(last)
+                start, end = last[0], max(end, last[1])
+            named[start, end] = weight
+        return named
+
+    def _is_one_word(self, reading: Reading, span: tuple[int, int]) -> bool:
+        return sum(span[0] <= low and high <= span[1] for low, high in reading.text.spans) < 2
+
+    def _clause(self, reading: Reading, spelled: Sequence[float]) -> dict[tuple[int, int], float]:
+        """Return the clause whose spelling adds most, if it is short enough to be read at a glance."""
+        text = reading.text
+        by_token = [0.0] * len(text.tokens)
+        for (_, index), value in zip(reading.units, spelled, strict=True):
+            by_token[index] += value
+        clauses: list[list[int]] = [[]]
+        for index, token in enumerate(text.tokens):
+            if token in (HARD_BREAK, SOFT_BREAK):
+                clauses.append([])
+            else:
+                clauses[-1].append(index)
+        fewest, most = CLAUSE_WORDS
+        return {
+            (text.spans[clause[0]][0], text.spans[clause[-1]][1]): sum(by_token[index] for index in clause)
+            for clause in clauses
+            if fewest <= len(clause) <= most
+        }
+
+
+def _read(model_dir: Path) -> tuple[str, dict[str, LanguageWeights]]:
+    path = model_dir / "manifest.toml"
+    try:
+        manifest = tomllib.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] != MANIFEST_FORMAT:
+            raise ModelError(f"{path} has format {manifest['format']}, this version reads {MANIFEST_FORMAT}.")
+        content = (model_dir / "weights.npz").read_bytes()
+        if hashlib.sha256(content).hexdigest() != manifest["sha256"]["weights.npz"]:
+            raise ModelError(
+                f"weights.npz in {model_dir} is not the file that manifest.toml names: restore the folder."
+            )
+        if tuple(manifest["features"]) != FEATURES or manifest["hash_bits"] != HASH_BITS:
+            raise ModelError(f"The frustration model in {model_dir} is for other features: use one that fits.")
+        with np.load(model_dir / "weights.npz") as arrays:
+            return manifest["model_id"], {
+                language: LanguageWeights(
+                    intercept=float(arrays[f"{language}_intercept"]),
+                    features=arrays[f"{language}_features"].astype(np.float64),
+                    spelling=arrays[f"{language}_spelling"].astype(np.float64),
+                )
+                for language in LANGUAGES
+            }
+    except FileNotFoundError as error:
+        raise ModelError(f"No frustration model in {model_dir}: {Path(error.filename).name} is missing.") from error
+    except (OSError, ValueError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(
+            f"The frustration model in {model_dir} cannot be read ({error}): restore the folder."
+        ) from error
+    except KeyError as error:
+        raise ModelError(f"The frustration model in {model_dir} lacks {error}: restore the folder.") from error

@@ -1,0 +1,313 @@
+"""Text as it was transcribed or typed, made plain for matching, with the way back to the original characters.
+
+Whisper writes the same words in many dresses: with and without case and punctuation, with curly apostrophes, fullwidth
+letters, traditional or simplified characters, fillers and stutters. `Tokenizer` takes them off. Each token keeps the
+characters it came from, so that what was found can be quoted as it was said.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate, takewhile
+
+HARD_BREAK = "."
+"""Token of a sentence's end: full stop, question mark, exclamation mark, a new line."""
+SOFT_BREAK = ","
+"""Token of a pause within a sentence: comma, semicolon, colon, dash, bracket, three dots."""
+
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_LETTER = rf"[^\W_{_HAN}]"
+_TOKEN = re.compile(
+    rf"(?P<mark>\[[a-z][a-z_ ]*\])|(?P<number>\d+(?:[.,:]\d+)*(?![^\W_]))|(?P<word>[{_HAN}]|{_LETTER}+(?:'{_LETTER}+)*)"
+    r"|(?P<soft>\.{2,}|[,;:、()<>\u2012-\u2015]|(?<!\S)-+(?!\S))|(?P<hard>[.!?。\n]+)"
+)
+_HAN_CHARACTER = re.compile(f"[{_HAN}]")
+_FIRST_CODE = 0x10000
+"""Beyond the characters for which `re` makes a set a bitmap of 64 Ki, which takes longer to compile than to use."""
+_MAX_STUTTER = 3
+"""Tokens of the longest repetition that counts as a stutter: "can I can I speak" """
+
+_TRADITIONAL = (
+    "轉請給經個們說話電聯繫係員機務問題錯還這裡裏來沒無為爲時間現實專處訴級導領責頭換幫讓聽講談對開關應該會過從後進動點號碼嗎麼麽誰認識謝煩氣"
+    "線麻與跟讓證權單賬帳錢幾離難願總統辦長愛見覺記調試簡體繼續雙買賣費質險絕報壞髒罵騙詐賠償復複覆壓緊產業網絡連斷傳輸傷標準確誤"
+    "資訊詢語音傾閒熱親臺灣灣訂購車貨樓戶啟載鐘鍾週歲兩萬億樣種雖負誠態嚴釋議論設計劃歡聲變參運營銀針歷東書寫讀歸結給終維組織義區協"
+    "顯選遠達遲適採隨隱靜順須顧預飛養驗檢極樂檔歡殘減測湯溫滿滯潔灘災煙獨獲環療監盤眾矚礎禮禍稱穩競筆範築籤糾紀約級紅納純細紹細終組絡"
+)
+_SIMPLIFIED = (
+    "转请给经个们说话电联系系员机务问题错还这里里来没无为为时间现实专处诉级导领责头换帮让听讲谈对开关应该会过从后进动点号码吗么么谁认识谢烦气"
+    "线麻与跟让证权单账账钱几离难愿总统办长爱见觉记调试简体继续双买卖费质险绝报坏脏骂骗诈赔偿复复复压紧产业网络连断传输伤标准确误"
+    "资讯询语音倾闲热亲台湾湾订购车货楼户启载钟钟周岁两万亿样种虽负诚态严释议论设计划欢声变参运营银针历东书写读归结给终维组织义区协"
+    "显选远达迟适采随隐静顺须顾预飞养验检极乐档欢残减测汤温满滞洁滩灾烟独获环疗监盘众瞩础礼祸称稳竞笔范筑签纠纪约级红纳纯细绍细终组络"
+)
+_PLAIN = str.maketrans("’‘ʼ＇`´ё" + _TRADITIONAL, "''''''е" + _SIMPLIFIED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizedText:
+    """A text as plain tokens, and where each came from.
+
+    Attributes
+    ----------
+    original : str
+    text : str
+        The tokens in order, each followed by one space: ``"i want , a person . "``. A Han character is a token of its
+        own; `HARD_BREAK` and `SOFT_BREAK` stand for the punctuation.
+    starts : tuple of int
+        Position in `text` of the first character of each token.
+    spans : tuple of (int, int)
+        Characters of `original` that each token came from, half open.
+    codes : str
+        One character a token, as `Vocabulary` has it: what phrases are matched with.
+    """
+
+    original: str
+    text: str
+    starts: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+    codes: str
+
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens."""
+        return self.text.split()
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the characters of the original that ``text[start:end]`` came from, half open.
+
+        Parameters
+        ----------
+        start, end : int
+            Positions in `text`; `start` is the first character of a token, and `end` lies behind it.
+        """
+        first, last = bisect_left(self.starts, start), bisect_left(self.starts, end) - 1
+        return min(span[0] for span in self.spans[first : last + 1]), max(
+            span[1] for span in self.spans[first : last + 1]
+        )
+
+    def quote(self, start: int, end: int) -> str:
+        """Return the words of the original that ``text[start:end]`` came from."""
+        return self.original[slice(*self.span(start, end))].strip()
+
+
+class Vocabulary:
+    """The tokens that phrases are made of, each with a character of its own, so that a word is matched in one step.
+
+    Beginnings of words ("operator*") have a character, too: that of all tokens that begin like this and are not in the
+    vocabulary themselves.
+    """
+
+    OTHER = "\x03"
+    """Stands for every token that the phrases do not have."""
+    HARD = "\x01"
+    """Stands for `HARD_BREAK`."""
+    SOFT = "\x02"
+    """Stands for `SOFT_BREAK`."""
+
+    def __init__(self, tokens: Iterable[str] = (), beginnings: Iterable[str] = ()) -> None:
+        self._codes: dict[str, str] = {}
+        self._beginnings: dict[str, str] = {}
+        for table, entries in ((self._codes, tokens), (self._beginnings, beginnings)):
+            for entry in entries:
+                if entry not in table:
+                    table[entry] = chr(_FIRST_CODE + len(self._codes) + len(self._beginnings))
+        self._longest = max(map(len, self._beginnings), default=0)
+        self._sorted = sorted([*self._codes.items(), *self._beginnings.items()])
+        self._known = {HARD_BREAK: self.HARD, SOFT_BREAK: self.SOFT} | self._codes
+
+    def encode(self, tokens: Iterable[str]) -> str:
+        """Return one character for each token."""
+        known = self._known
+        return "".join([known.get(token) or self._by_beginning(token) for token in tokens])
+
+    def code(self, token: str) -> str:
+        """Return the character of a token of the vocabulary."""
+        return self._codes[token]
+
+    def codes_of(self, beginning: str) -> str:
+        """Return the characters of everything that begins like one of the vocabulary's beginnings."""
+        first = bisect_left(self._sorted, (beginning,))
+        return "".join(
+            code for _, code in takewhile(lambda entry: entry[0].startswith(beginning), self._sorted[first:])
+        )
+
+    def _by_beginning(self, token: str) -> str:
+        for length in range(min(self._longest, len(token)), 0, -1):
+            if code := self._beginnings.get(token[:length]):
+                return code
+        return self.OTHER
+
+
+_Piece = tuple[str, int, int]
+"""A token, and the characters it came from."""
+
+
+class Tokenizer:
+    """Makes text plain: Unicode form, case, apostrophes, variants of characters, punctuation, fillers, stutters.
+
+    Case is folded and NFKC applied (fullwidth forms become plain ones), ``ё`` is ``е``, traditional Chinese characters
+    become simplified ones as far as a table of common ones goes, hyphens part words, quotation marks vanish. A
+    redaction mark such as ``[card]`` is one token.
+
+    Parameters
+    ----------
+    fillers : iterable of str
+        Words or sequences of words that mean nothing and are left out: "uh", "you know".
+    rewrites : mapping of str to str
+        Sequences of words, and what stands in their place: "gonna" is "going to". For contractions and for what speech
+        recognition typically mishears. The longest fits first; the result is not rewritten again.
+    collapse : bool
+        Leave out repetitions of up to three words: "I want I want to, to speak". A single Han character may repeat
+        itself (谢谢).
+
+    Examples
+    --------
+    >>> Tokenizer(fillers=["uh"], rewrites={"can't": "can not"})("I, uh, I CAN’T see…").text
+    'i can not see , '
+    """
+
+    def __init__(
+        self, *, fillers: Iterable[str] = (), rewrites: Mapping[str, str] | None = None, collapse: bool = True
+    ) -> None:
+        table = dict.fromkeys(fillers, "") | dict(rewrites or {})
+        self._rewrites: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+        for heard, meant in table.items():
+            key = words(heard)
+            for spelled in {key, tuple(token.replace("n't", "nt") for token in key)}:
+                self._rewrites.setdefault(spelled[0], []).append((spelled, words(meant)))
+        for variants in self._rewrites.values():
+            variants.sort(key=lambda variant: -len(variant[0]))
+        self._collapse = collapse
+        self._vocabulary = Vocabulary()
+
+    def learn(self, vocabulary: Vocabulary) -> None:
+        """Take the vocabulary that `TokenizedText.codes` are written in."""
+        self._vocabulary = vocabulary
+
+    def __call__(self, text: str) -> TokenizedText:
+        """Return the tokens of a text."""
+        pieces = self._rewrite(_pieces(text))
+        if self._collapse:
+            pieces = _without_stutters(pieces)
+        tokens = [piece[0] for piece in pieces]
+        starts = accumulate([len(token) + 1 for token in tokens], initial=0)
+        return TokenizedText(
+            original=text,
+            text=" ".join([*tokens, ""]),
+            starts=tuple(starts)[:-1],
+            spans=tuple([piece[1:] for piece in pieces]),
+            codes=self._vocabulary.encode(tokens),
+        )
+
+    def replaces(self, sequence: Sequence[str]) -> bool:
+        """Tell whether these tokens never come out as they are: a filler, or what is rewritten."""
+        return any(
+            tuple(sequence[index : index + len(heard)]) == heard
+            for index, token in enumerate(sequence)
+            for heard, _ in self._rewrites.get(token, ())
+        )
+
+    def _rewrite(self, pieces: Sequence[_Piece]) -> Sequence[_Piece]:
+        tokens = tuple([piece[0] for piece in pieces])
+        if self._rewrites.keys().isdisjoint(tokens):
+            return pieces
+        done: list[_Piece] = []
+        index = 0
+        while index < len(pieces):
+            piece = pieces[index]
+            for heard, meant in self._rewrites.get(piece[0], ()):
+                if tokens[index : index + len(heard)] != heard:
+                    continue
+                index += len(heard)
+                done += [(word, piece[1], pieces[index - 1][2]) for word in meant]
+                if not meant and index < len(pieces) and pieces[index][0] == SOFT_BREAK:
+                    index += 1
+                    if done and done[-1][0] == SOFT_BREAK:
+                        done.pop()
+                break
+            else:
+                done.append(piece)
+                index += 1
+        while done and done[0][0] in (SOFT_BREAK, HARD_BREAK):
+            del done[0]
+        return done
+
+
+@lru_cache(maxsize=16_384)
+def words(text: str) -> tuple[str, ...]:
+    """Return the tokens of a piece of text without its punctuation, nothing rewritten or left out."""
+    return tuple(token for token, _, _ in _pieces(text) if token not in (SOFT_BREAK, HARD_BREAK))
+
+
+@lru_cache(maxsize=4)
+def _pieces(text: str) -> tuple[_Piece, ...]:
+    """Cut a text into tokens with their places; breaks that follow one another become one, leading ones none.
+
+    The last few texts are kept, for one book of phrases after the other reads the same.
+    """
+    plain, places = _fold(text)
+    pieces: list[_Piece] = []
+    for match in _TOKEN.finditer(plain):
+        start, end = match.span()
+        if places is not None:
+            start, end = places[start][0], places[end - 1][1]
+        kind = match.lastgroup
+        if kind in ("soft", "hard"):
+            if not pieces:
+                continue
+            token = HARD_BREAK if kind == "hard" else SOFT_BREAK
+            if pieces[-1][0] in (SOFT_BREAK, HARD_BREAK):
+                token = HARD_BREAK if HARD_BREAK in (token, pieces.pop()[0]) else SOFT_BREAK
+            pieces.append((token, start, end))
+        else:
+            pieces.append((match.group().replace(" ", "_") if kind == "mark" else match.group(), start, end))
+    return tuple(pieces)
+
+
+def _fold(text: str) -> tuple[str, list[tuple[int, int]] | None]:
+    """Return the text in plain characters, and those each came from (half open); None where 1:1."""
+    if text.isascii():
+        return text.lower(), None
+    folded = text.casefold()
+    if len(folded) == len(text) and unicodedata.is_normalized("NFKC", folded):
+        return folded.translate(_PLAIN), None
+    characters: list[str] = []
+    places: list[tuple[int, int]] = []
+    index = 0
+    while index < len(text):
+        end = index + 1
+        while end < len(text) and unicodedata.combining(text[end]):
+            end += 1
+        plain = "..." if text[index] == "…" else unicodedata.normalize("NFKC", text[index:end]).casefold()
+        characters.append(plain)
+        places += [(index, end)] * len(plain)
+        index = end
+    return "".join(characters).translate(_PLAIN), places
+
+
+def _without_stutters(pieces: Sequence[_Piece]) -> Sequence[_Piece]:
+    """Leave out the earlier of two equal neighbouring runs of tokens, with a pause between them or none."""
+    if len({piece[0] for piece in pieces}) == len(pieces):
+        return pieces
+    done: list[_Piece] = []
+    tokens: list[str] = []
+    for piece in pieces:
+        token = piece[0]
+        done.append(piece)
+        tokens.append(token)
+        if token in (SOFT_BREAK, HARD_BREAK) or token not in tokens[-2 - _MAX_STUTTER : -1]:
+            continue
+        for length in range(1, _MAX_STUTTER + 1):
+            before = len(tokens) - length
+            end = before - (before > 0 and tokens[before - 1] == SOFT_BREAK)
+            if end < length or tokens[end - 1] != token or tokens[end - length : end] != tokens[before:]:
+                continue
+            if HARD_BREAK in tokens[before:] or tokens[before] == SOFT_BREAK:
+                continue
+            if length == 1 and (token.isdecimal() or _HAN_CHARACTER.match(token)):
+                continue
+            del done[end - length : before], tokens[end - length : before]
+            break
+    return done
