@@ -7,7 +7,7 @@ import numpy as np
 
 from voicepipe.ports import CallerBaseline, OutboundMessage, VoiceDetectorState
 from voicepipe.stress.calm import CalmKind, CalmReference, CalmScores
-from voicepipe.stress.evidence import BUDGETS
+from voicepipe.stress.slack import BUDGETS
 from voicepipe.types import (
     AudioChunk,
     CallEvent,
@@ -199,4 +199,5 @@ def calm_reference() -> CalmReference:
         between_sd=0.2,
         within_sd=1.0,
     )
-    return CalmReference(kinds=dict.fromkeys(CalmKind, calm), log_slack=np.zeros(len(BUDGETS)))
+    slack = np.zeros(len(BUDGETS))
+    return CalmReference(kinds=dict.fromkeys(CalmKind, calm), log_slack=slack, log_slack_words=slack)

@@ -1,6 +1,7 @@
 """One call through `analyze_call`, with fakes for the models."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -144,12 +145,13 @@ def test_a_call_of_the_agent_alone_is_transcribed_and_not_scored() -> None:
 
 
 def test_channels_never_mix() -> None:
+    """What is masked may depend on both sides, since an agent asks for a number; nothing else does."""
     both = analyse(call_of(*BOTH), stream(TRACKS, {Channel.CALLER: [800], Channel.AGENT: [800]}))
     for channel in BOTH:
         alone = analyse(call_of(channel), stream({channel: TRACKS[channel]}, {channel: [800]}))
-        assert [one for one in both if isinstance(one, ScoredUtterance) and one.channel is channel] == [
-            one for one in alone if isinstance(one, ScoredUtterance)
-        ]
+        assert [
+            replace(one, transcript=None) for one in both if isinstance(one, ScoredUtterance) and one.channel is channel
+        ] == [replace(one, transcript=None) for one in alone if isinstance(one, ScoredUtterance)]
 
 
 def test_persistent_stress_opens_an_episode_and_a_mixed_track_is_scored() -> None:

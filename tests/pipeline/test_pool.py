@@ -10,7 +10,8 @@ import pytest
 
 from tests.fakes import FakeDetector, FakeObserver, FakeScorer, FakeTranscriber, calm_reference
 from voicepipe.pipeline.call import AnalysisConfig, Models, analyze_call
-from voicepipe.pipeline.pool import CallPool, PoolConfig
+from voicepipe.pipeline.pool import CallPool
+from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.types import (
     AudioChunk,
     Call,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicepipe.stress.calm import Z_LIMIT, CalmKind, CalmReference, CalmScores
-from voicepipe.stress.evidence import BUDGETS, log_bound
+from voicepipe.stress.evidence import log_bound
+from voicepipe.stress.slack import BUDGETS
 from voicepipe.types import ModelError, StressScore
 
 
@@ -21,7 +22,8 @@ def scores_of(rng: np.random.Generator, *, callers: int, each: int, between_sd: 
 def reference() -> CalmReference:
     rng = np.random.default_rng(0)
     kinds = {kind: CalmScores.measure(*scores_of(rng, callers=20, each=20, between_sd=0.4)) for kind in CalmKind}
-    return CalmReference(kinds=kinds, log_slack=np.linspace(1.0, 2.0, len(BUDGETS)))
+    slack = np.linspace(1.0, 2.0, len(BUDGETS))
+    return CalmReference(kinds=kinds, log_slack=slack, log_slack_words=slack + 0.5, words_mean=0.07)
 
 
 def test_p_values_are_conformal_ranks() -> None:
@@ -80,6 +82,8 @@ def test_arrays_round_trip() -> None:
     with np.load(buffer) as held:
         again = CalmReference.from_arrays(held)
     assert np.array_equal(again.log_slack, CALM.log_slack)
+    assert np.array_equal(again.log_slack_words, CALM.log_slack_words)
+    assert again.words_mean == CALM.words_mean
     for kind in CalmKind:
         assert np.array_equal(again.kinds[kind].scores, CALM.kinds[kind].scores)
         assert again.kinds[kind].callers == 20
@@ -95,6 +99,8 @@ def test_arrays_round_trip() -> None:
         ({"early.spread": np.array([3.0, 0.1])}, "damaged"),
         ({"log_slack": np.array([1.0])}, "slack"),
         ({"log_slack": None}, "log_slack"),
+        ({"log_slack_words": np.full(len(BUDGETS), -1.0)}, "slack"),
+        ({"words_mean": np.array(0.4)}, "words_mean"),
     ],
 )
 def test_damaged_arrays_are_refused(change: dict[str, np.ndarray | None], said: str) -> None:
@@ -108,7 +114,9 @@ def test_the_level_follows_the_budget_and_never_exceeds_the_bound() -> None:
     levels = np.array([CALM.log_level(budget) for budget in budgets])
     assert np.all(np.diff(levels) < 0)
     assert np.all(levels <= log_bound(budgets))
-    assert CALM.log_level(1.0) == pytest.approx(float(log_bound(1.0) - CALM.log_slack[BUDGETS.tolist().index(1.0)]))
+    at = BUDGETS.tolist().index(1.0)
+    assert CALM.log_level(1.0) == pytest.approx(float(log_bound(1.0) - CALM.log_slack[at]))
+    assert CALM.log_level(1.0, words=True) == pytest.approx(float(log_bound(1.0) - CALM.log_slack_words[at]))
 
 
 @pytest.mark.slow

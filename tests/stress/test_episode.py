@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 
 from voicepipe.stress.calm import CalmKind, CalmReference, CalmScores
 from voicepipe.stress.episode import EpisodeConfig, EpisodeDetector
-from voicepipe.stress.evidence import BUDGETS, OFFSETS, STAKES, accumulate, bets, log_evidence
-from voicepipe.types import Channel, ConfigError, Episode, EpisodeState, Reason, ScoredUtterance, StressScore
+from voicepipe.stress.evidence import Evidence, bets, word_bets
+from voicepipe.stress.slack import BUDGETS
+from voicepipe.types import (
+    Channel,
+    ConfigError,
+    Episode,
+    EpisodeState,
+    Frustration,
+    Reason,
+    ScoredUtterance,
+    StressScore,
+)
 
 CALM_STRESS, STRESSED = 0.3, 0.97
 
@@ -22,7 +32,8 @@ def _reference(callers: int = 25) -> CalmReference:
     scores = (1.0 / (1.0 + np.exp(-logit))).ravel()
     names = [f"caller{i}" for i in range(callers) for _ in range(40)]
     calm = CalmScores.measure(scores, names)
-    return CalmReference(kinds=dict.fromkeys(CalmKind, calm), log_slack=np.full(len(BUDGETS), 2.0))
+    slack = np.full(len(BUDGETS), 2.0)
+    return CalmReference(kinds=dict.fromkeys(CalmKind, calm), log_slack=slack, log_slack_words=slack)
 
 
 REFERENCE = _reference()
@@ -40,6 +51,7 @@ def utterance(
     speech_s: float = 3.0,
     confidence: float = 0.9,
     ready: bool = True,
+    frustrated: float | None = None,
 ) -> ScoredUtterance:
     score = None
     if stress is not None:
@@ -62,11 +74,18 @@ def utterance(
         speech_s=speech_s,
         transcript=None,
         score=score,
+        frustration=None if frustrated is None else Frustration(prob=frustrated, words=(), model_id="fake"),
     )
 
 
-def spoken(scores: Sequence[float | None], *, every_s: float = 8.0) -> list[ScoredUtterance]:
-    return [utterance(i, score, start_s=i * every_s) for i, score in enumerate(scores)]
+def spoken(
+    scores: Sequence[float | None], *, every_s: float = 8.0, words: Sequence[float | None] | None = None
+) -> list[ScoredUtterance]:
+    said = words or [None] * len(scores)
+    return [
+        utterance(i, score, start_s=i * every_s, frustrated=frustrated)
+        for i, (score, frustrated) in enumerate(zip(scores, said, strict=True))
+    ]
 
 
 def episodes(heard: EpisodeDetector, utterances: Sequence[ScoredUtterance]) -> list[Episode]:
@@ -245,23 +264,58 @@ def test_the_detector_is_the_array_function() -> None:
     """The class accumulates exactly what the simulations of the bound accumulate."""
     rng = np.random.default_rng(1)
     calm = REFERENCE.kinds[CalmKind.READY]
-    for _ in range(20):
+    for trial in range(20):
         scores = rng.random(30)
         heard = detector(false_alarms_per_100_call_hours=1e-9)
-        mass = np.zeros((len(OFFSETS), len(STAKES)))
-        before_s = 0.0
-        for one in spoken(scores.tolist()):
+        words = rng.random(30).tolist() if trial % 2 else None
+        evidence, before_s = Evidence.none(), 0.0
+        for one in spoken(scores.tolist(), words=words):
             heard.update(one)
             assert one.score is not None
-            e_values = bets(
-                calm.normal_scores(one.score.stress),
+            z = calm.normal_scores(one.score.stress)
+            evidence = evidence.accumulate(
+                bets(z, between_sd=calm.between_sd, within_sd=calm.within_sd),
+                one.frustration and word_bets(one.frustration.prob, words_mean=REFERENCE.words_mean),
                 weight=np.sqrt(0.9),
-                between_sd=calm.between_sd,
-                within_sd=calm.within_sd,
+                call_hours=(one.end_s - before_s) / 3600.0,
             )
-            mass = accumulate(mass, call_hours=(one.end_s - before_s) / 3600.0, e_values=e_values)
             before_s = one.end_s
-            assert heard.log_e == pytest.approx(float(log_evidence(mass)), rel=1e-12)
+            expected = evidence.log_voice if words is None else evidence.log_total
+            assert heard.log_e == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_words_alone_open_an_episode_where_the_voice_is_not_scored() -> None:
+    heard = detector(false_alarms_per_100_call_hours=10.0)
+    (opened,) = episodes(heard, spoken([None] * 12, words=[0.98] * 12))
+    assert opened.state is EpisodeState.OPENED
+    assert opened.peak is None
+    assert opened.mean is None
+    assert opened.evidence.log_e_voice is None
+    assert opened.evidence.log_e_words is not None
+    assert not episodes(detector(words=False), spoken([None] * 12, words=[0.98] * 12))
+
+
+def test_frustrated_words_bring_an_alarm_sooner() -> None:
+    tense = [CALM_STRESS] * 4 + [0.8] * 30
+    config = {"false_alarms_per_100_call_hours": 10.0}
+    silent = episodes(detector(**config), spoken(tense, words=[0.02] * 34))
+    spoken_out = episodes(detector(**config), spoken(tense, words=[0.02] * 4 + [0.9, 0.9, 0.3] * 10))
+    assert spoken_out
+    assert not silent or spoken_out[0].at_s < silent[0].at_s
+    evidence = spoken_out[0].evidence
+    assert evidence.log_e_voice is not None
+    assert evidence.log_e_words is not None
+    assert evidence.log_e > evidence.log_e_voice
+
+
+def test_where_most_of_the_words_were_shed_the_voice_decides_alone() -> None:
+    scores = ([CALM_STRESS] * 4 + [STRESSED] * 8) * 2
+    shed: list[float | None] = [0.9] * 3 + [None] * 21
+    plain, partly = detector(), detector()
+    assert [one.at_s for one in episodes(partly, spoken(scores, words=shed))] == [
+        one.at_s for one in episodes(plain, spoken(scores))
+    ]
+    assert partly.evidence.log_e_words is None
 
 
 @pytest.mark.slow

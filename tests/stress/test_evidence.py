@@ -1,130 +1,121 @@
-"""The bound that the false-alarm budget rests on, over 100,000 simulated calls of calm callers."""
+"""The bets and what they add up to: e-values, prices, monotony, streams."""
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 from voicepipe.stress.evidence import (
-    BUDGETS,
-    CALL_HOURS,
     OFFSETS,
     PRICES,
+    SHARES,
     STAKES,
-    UTTERANCES_PER_CALL_HOUR,
-    accumulate,
+    WORD_OFFSETS,
+    WORD_PRICES,
+    WORD_SPREAD,
+    Evidence,
     bets,
-    log_bound,
-    log_evidence,
-    log_slack,
-    simulated_alarms,
-    simulated_calm_scores,
     strangeness,
+    word_bets,
 )
 
-BETWEEN_SD, WITHIN_SD = 0.4, 0.92
-CALLS = 100_000
+BETWEEN_SD, WITHIN_SD, WORDS_MEAN = 0.4, 0.92, 0.05
+HOURS = 0.003
 
 
-@pytest.fixture(scope="module")
-def peaks() -> np.ndarray:
-    """Highest evidence of each of 100,000 calls; the callers are those that the bound assumes."""
-    spreads = [(BETWEEN_SD, WITHIN_SD)] * round(CALL_HOURS * UTTERANCES_PER_CALL_HOUR)
-    z = simulated_calm_scores(spreads, calls=CALLS, seed=0)
-    return np.concatenate([simulated_alarms(part, spreads)[1] for part in np.array_split(z, 20)])
+def voice(z: object) -> np.ndarray:
+    return bets(z, between_sd=BETWEEN_SD, within_sd=WITHIN_SD)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("budget", [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0])
-def test_calm_calls_alarm_within_the_bound(peaks: np.ndarray, budget: float) -> None:
-    alarms = int(np.count_nonzero(peaks >= log_bound(budget)))
-    allowed = min(1.0, budget / 100.0 * CALL_HOURS)
-    assert binomtest(alarms, CALLS, allowed, alternative="greater").pvalue > 1e-3
-    if budget >= 1000.0:
-        assert alarms > 0, "the test would not notice a detector that never alarms"
+def words(prob: object) -> np.ndarray:
+    return word_bets(prob, words_mean=WORDS_MEAN)
 
 
-def test_taking_utterances_for_independent_breaks_the_bound() -> None:
-    """What the offsets are for: without them the same callers exceed the budget many times."""
-    rng = np.random.default_rng(1)
-    calls, utterances = 20_000, 30
-    offset = BETWEEN_SD * rng.standard_normal(calls)
-    mass = np.zeros((calls, len(OFFSETS), len(STAKES)))
-    alarms = np.zeros(calls, dtype=bool)
-    for _ in range(utterances):
-        z = offset + WITHIN_SD * rng.standard_normal(calls)
-        e_values = bets(z, weight=1.0, between_sd=0.0, within_sd=1.0)
-        mass = accumulate(mass, call_hours=1.0 / UTTERANCES_PER_CALL_HOUR, e_values=e_values)
-        alarms |= np.log(mass[:, 0].mean(axis=-1)) >= log_bound(30.0)
-    allowed = 0.3 * CALL_HOURS * utterances / (CALL_HOURS * UTTERANCES_PER_CALL_HOUR)
-    assert binomtest(int(alarms.sum()), calls, allowed, alternative="greater").pvalue < 1e-3
-
-
-def test_a_bet_is_an_e_value_for_every_caller_up_to_its_offset() -> None:
+def test_a_bet_on_the_voice_is_an_e_value_for_every_caller_up_to_its_offset() -> None:
     noise = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
-    for weight in (0.2, 1.0):
-        for cell, offset in enumerate(OFFSETS):
-            z = offset * BETWEEN_SD + WITHIN_SD * noise
-            expected = bets(z, weight=weight, between_sd=BETWEEN_SD, within_sd=WITHIN_SD).mean(axis=0)
-            assert np.all(expected[cell:] <= 1.0 + 1e-6), (weight, offset)
+    for cell, offset in enumerate(OFFSETS):
+        expected = voice(offset * BETWEEN_SD + WITHIN_SD * noise).mean(axis=0)
+        assert np.all(expected[cell:] <= 1.0 + 1e-6), offset
+
+
+def test_a_bet_on_the_words_is_an_e_value_for_every_caller_up_to_its_offset() -> None:
+    for cell, offset in enumerate(WORD_OFFSETS):
+        mean = norm.cdf(offset * WORD_SPREAD + norm.ppf(WORDS_MEAN))
+        expected = mean * words(1.0) + (1.0 - mean) * words(0.0)
+        assert np.all(expected[cell:] <= 1.0 + 1e-9), offset
 
 
 def test_prices_share_one_false_alarm_among_the_cells() -> None:
-    cells = np.diff(norm.cdf(np.concatenate(([-np.inf], OFFSETS[:-1], [np.inf]))))
-    assert np.sum(cells / PRICES) == pytest.approx(1.0)
-    assert cells.sum() == pytest.approx(1.0)
+    for offsets, prices in ((OFFSETS, PRICES), (WORD_OFFSETS, WORD_PRICES)):
+        cells = np.diff(norm.cdf(np.concatenate(([-np.inf], offsets[:-1], [np.inf]))))
+        assert np.sum(cells / prices) == pytest.approx(1.0)
+        assert cells.sum() == pytest.approx(1.0)
+    assert SHARES.sum() == pytest.approx(1.0)
 
 
-def test_evidence_rises_with_every_score() -> None:
+def test_evidence_rises_with_every_score_and_every_frustrated_word() -> None:
     rng = np.random.default_rng(2)
-    z = rng.standard_normal((200, 12))
+    z, prob, weight = rng.standard_normal((200, 12)), rng.random((200, 12)) ** 3, rng.random(12)
     higher = z + rng.exponential(0.5, z.shape) * (rng.random(z.shape) < 0.3)
-    weight = rng.random(12)
+    angrier = prob + (1.0 - prob) * (rng.random(z.shape) < 0.2)
 
-    def evidence(scores: np.ndarray) -> np.ndarray:
-        mass = np.zeros((len(scores), len(OFFSETS), len(STAKES)))
-        out = []
+    def evidence(scores: np.ndarray, said: np.ndarray) -> np.ndarray:
+        mass, out = Evidence.none(len(scores)), []
         for t in range(scores.shape[1]):
-            e_values = bets(scores[:, t], weight=weight[t], between_sd=BETWEEN_SD, within_sd=WITHIN_SD)
-            mass = accumulate(mass, call_hours=0.003, e_values=e_values)
-            out.append(log_evidence(mass))
+            mass = mass.accumulate(voice(scores[:, t]), words(said[:, t]), weight=weight[t], call_hours=HOURS)
+            out.append(mass.log_total)
         return np.array(out)
 
-    assert np.all(evidence(higher) >= evidence(z) - 1e-12)
+    assert np.all(evidence(higher, prob) >= evidence(z, prob) - 1e-12)
+    assert np.all(evidence(z, angrier) >= evidence(z, prob) - 1e-12)
 
 
 def test_one_utterance_counts_only_so_much() -> None:
-    extreme = bets(1e6, weight=1.0, between_sd=BETWEEN_SD, within_sd=WITHIN_SD)
-    assert np.all(extreme < np.exp(3.0))
+    assert np.all(voice(1e6) < np.exp(3.0))
+    assert np.all(words(1.0) < np.exp(3.0))
     assert strangeness(np.array([-np.inf, np.inf])).tolist() == [0.0, 1.0]
 
 
+def test_a_stream_that_is_not_there_bets_nothing() -> None:
+    heard = Evidence.none().accumulate(voice(2.0), None, call_hours=HOURS)
+    said = Evidence.none().accumulate(None, words(1.0), call_hours=HOURS)
+    assert heard.log_voice == Evidence.none().accumulate(voice(2.0), words(1.0), call_hours=HOURS).log_voice
+    assert said.log_words == Evidence.none().accumulate(voice(2.0), words(1.0), call_hours=HOURS).log_words
+    assert heard.log_words == pytest.approx(np.log(HOURS / WORD_PRICES.max()))
+    assert said.log_voice == pytest.approx(np.log(HOURS / PRICES.max()))
+
+
+def test_without_transcripts_only_the_voice_is_kept() -> None:
+    kept, slim = Evidence.none(3), Evidence.none(3, transcripts=False)
+    for z in (0.0, 2.0, 2.5):
+        kept = kept.accumulate(voice(np.full(3, z)), None, call_hours=HOURS)
+        slim = slim.accumulate(voice(np.full(3, z)), None, call_hours=HOURS)
+    assert np.array_equal(kept.log_voice, slim.log_voice)
+
+
+def test_frustrated_words_help_a_voice_that_is_only_tense() -> None:
+    alone, both = Evidence.none(), Evidence.none()
+    for _ in range(8):
+        alone = alone.accumulate(voice(1.0), words(0.0), call_hours=HOURS)
+        both = both.accumulate(voice(1.0), words(1.0), call_hours=HOURS)
+    assert both.log_total > alone.log_total + 5.0
+    assert both.log_total >= max(both.log_voice + np.log(SHARES[0]), both.log_words + np.log(SHARES[2]))
+
+
 def test_nothing_comes_of_no_time() -> None:
-    e_values = bets(3.0, weight=1.0, between_sd=BETWEEN_SD, within_sd=WITHIN_SD)
-    nothing = np.zeros((len(OFFSETS), len(STAKES)))
-    assert log_evidence(accumulate(nothing, call_hours=0.0, e_values=e_values)) == -np.inf
+    evidence = Evidence.none().accumulate(voice(3.0), words(1.0), call_hours=0.0)
+    assert evidence.log_total == evidence.log_voice == evidence.log_words == -np.inf
 
 
 def test_an_endless_rage_does_not_overflow() -> None:
-    e_values = bets(3.0, weight=1.0, between_sd=BETWEEN_SD, within_sd=WITHIN_SD)
-    mass = np.zeros((len(OFFSETS), len(STAKES)))
+    evidence = Evidence.none()
     for _ in range(5000):
-        mass = accumulate(mass, call_hours=0.003, e_values=e_values)
-    assert np.isfinite(log_evidence(mass))
+        evidence = evidence.accumulate(voice(3.0), words(1.0), call_hours=HOURS)
+    assert np.isfinite(evidence.log_total)
 
 
-@pytest.mark.slow
-def test_the_slack_keeps_the_budget_on_fresh_calls() -> None:
-    """The calibrated level is measured on some simulated calls and holds on others of the same law."""
-    spread = (BETWEEN_SD, WITHIN_SD)
-    slack = log_slack((0.6, 0.85), spread)
-    assert slack.shape == BUDGETS.shape
-    assert np.all(slack >= 0.0)
-    utterances = round(CALL_HOURS * UTTERANCES_PER_CALL_HOUR)
-    spreads = [(0.6, 0.85)] * 4 + [spread] * (utterances - 4)
-    z = simulated_calm_scores(spreads, calls=20_000, seed=100)
-    for budget, level in zip(BUDGETS, log_bound(BUDGETS) - slack, strict=True):
-        alarms, _ = simulated_alarms(z, spreads, log_level=float(level))
-        expected = budget / 100.0 * CALL_HOURS * len(z)
-        spread = np.sqrt(len(z) * alarms.var() + expected)
-        assert alarms.sum() <= expected + 4.0 * spread
-        assert budget < 10.0 or alarms.sum() >= expected / 2.0, "the level is lower than it need be"
+def test_calls_begun_anew_do_not_touch_the_others() -> None:
+    evidence = Evidence.none(3).accumulate(voice(np.full(3, 2.0)), words(np.full(3, 1.0)), call_hours=HOURS)
+    anew = evidence.without(np.array([False, True, False]))
+    assert anew.log_total[1] == -np.inf
+    assert np.array_equal(anew.log_total[[0, 2]], evidence.log_total[[0, 2]])
+    assert anew.voice.shape == (3, len(OFFSETS), len(STAKES))

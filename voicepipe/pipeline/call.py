@@ -11,14 +11,18 @@ from functools import partial
 
 import numpy as np
 
-from voicepipe.audio.stream import ChannelStream
+from voicepipe.consent import ConsentConfig, ConsentDecision, decide, erasure_of
+from voicepipe.pipeline.findings import Findings
+from voicepipe.pipeline.requests import OnRequest
+from voicepipe.pipeline.track import Track, TrackFrames
 from voicepipe.ports import StressScorer, Transcriber, VoiceDetector, VoiceDetectorState
 from voicepipe.speech.language import LanguageConfig, LanguageTracker
-from voicepipe.speech.redact import redact
-from voicepipe.speech.segment import Segmenter, SegmenterConfig
+from voicepipe.speech.redact import RedactionConfig, Redactor
+from voicepipe.speech.segment import SegmenterConfig
+from voicepipe.speech.words import WordsReader
 from voicepipe.stress import prosody
 from voicepipe.stress.calm import CalmReference
-from voicepipe.stress.episode import EpisodeConfig, EpisodeDetector
+from voicepipe.stress.episode import EpisodeConfig
 from voicepipe.types import (
     SAMPLE_RATE_HZ,
     AudioChunk,
@@ -28,6 +32,9 @@ from voicepipe.types import (
     CallStarted,
     CallSummary,
     Channel,
+    ClosedBy,
+    ConsentApplied,
+    ConsentChanged,
     Coverage,
     Episode,
     FloatArray,
@@ -58,6 +65,12 @@ class AnalysisConfig:
     language : LanguageConfig
     max_skew_s : float
         Longest wait for a track that lags behind the others; after it the missing stretch counts as silence.
+    consent : ConsentConfig
+        How much of a call may be analysed on what basis.
+    redaction : RedactionConfig
+        What private data is masked in what was said, before anything else sees it.
+    human_requests : OnRequest
+        What a caller's request for a person does: `off`, `evidence` or `immediate`.
     """
 
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
@@ -65,75 +78,20 @@ class AnalysisConfig:
     transcribe_agent: bool = True
     language: LanguageConfig = field(default_factory=LanguageConfig)
     max_skew_s: float = 5.0
+    consent: ConsentConfig = field(default_factory=ConsentConfig)
+    redaction: RedactionConfig = field(default_factory=RedactionConfig)
+    human_requests: OnRequest = OnRequest.IMMEDIATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The loaded models that all calls of a process share."""
+    """The loaded models that all calls of a process share; without `words`, words are written down and not read."""
 
     detector: VoiceDetector
     transcriber: Transcriber
     scorer: StressScorer
     calm: CalmReference
-
-
-class _Track:
-    """Hearing of one channel: sample clock, voice activity, utterances."""
-
-    def __init__(self, call: Call, channel: Channel, *, models: Models, config: AnalysisConfig) -> None:
-        self.channel = channel
-        self.stream = ChannelStream()
-        self.state = models.detector.start()
-        self.segmenter = Segmenter(call_id=call.call_id, channel=channel, config=config.segmenter)
-        self.pending: list[FloatArray] = []
-        self.pending_samples = 0
-        self.heard_samples = 0
-        self.late_samples = 0
-        self._owed_samples = 0
-
-    @property
-    def clock(self) -> int:
-        """Samples received so far, at 16 kHz."""
-        return self.heard_samples + self.pending_samples
-
-    def hold(self, samples: FloatArray) -> None:
-        """Keep samples until all tracks of the call have reached them; drop those whose turn has passed."""
-        late = min(self._owed_samples, samples.size)
-        if late:
-            self._owed_samples -= late
-            self.late_samples += late
-            samples = samples[late:]
-        if samples.size:
-            self.pending.append(samples)
-            self.pending_samples += samples.size
-
-    def take(self, n_samples: int) -> FloatArray:
-        """Remove and return the next `n_samples`, silence where the track has not got so far."""
-        held = np.concatenate(self.pending) if self.pending else np.zeros(0, np.float32)
-        taken, rest = held[:n_samples], held[n_samples:]
-        self.pending = [rest] if rest.size else []
-        self.pending_samples = int(rest.size)
-        self.heard_samples += n_samples
-        if taken.size < n_samples:
-            self._owed_samples += n_samples - taken.size
-            taken = np.concatenate([taken, np.zeros(n_samples - taken.size, np.float32)])
-        return taken
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackFrames:
-    """Frames of a call's tracks that voice activity is run on.
-
-    Attributes
-    ----------
-    frames : list of ndarray, each of shape (n, frame_samples), float32
-        One entry per track, the same n for all.
-    states : list of VoiceDetectorState
-        State of each track before them.
-    """
-
-    frames: list[FloatArray]
-    states: list[VoiceDetectorState]
+    words: WordsReader | None = None
 
 
 class CallAnalysis:
@@ -147,17 +105,31 @@ class CallAnalysis:
     """
 
     def __init__(self, call: Call, *, models: Models, config: AnalysisConfig) -> None:
-        self.call = call
+        decision = decide(call, config=config.consent)
+        self.call = replace(call, basis=decision.basis)
+        self._decisions = [(0.0, decision)]
         self._models = models
         self._config = config
-        self._tracks = {channel: _Track(call, channel, models=models, config=config) for channel in call.channels}
+        self._tracks = {
+            channel: Track(
+                call_id=call.call_id, channel=channel, state=models.detector.start(), config=config.segmenter
+            )
+            for channel in call.channels
+        }
         self._language = LanguageTracker.start(language=call.language, config=config.language)
         heard = next((channel for channel in call.channels if channel is not Channel.AGENT), None)
-        self._episodes = (
+        self._findings = (
             None
             if heard is None
-            else EpisodeDetector(call_id=call.call_id, channel=heard, config=config.episode, reference=models.calm)
+            else Findings(
+                call_id=call.call_id,
+                channel=heard,
+                episode=config.episode,
+                human_requests=config.human_requests,
+                reference=models.calm,
+            )
         )
+        self._redactor = Redactor(config.redaction)
         self._baseline = models.scorer.start()
         self._previous_prosody: ProsodyFeatures | None = None
         self._speech_s = 0.0
@@ -170,6 +142,46 @@ class CallAnalysis:
     def language(self) -> str | None:
         """Language to decode in, None while it is still being detected."""
         return self._language.locked
+
+    @property
+    def decision(self) -> ConsentDecision:
+        """How much of the call may be analysed from now on."""
+        return self._decisions[-1][1]
+
+    def allowed(self, utterance: Utterance) -> ConsentDecision:
+        """Return how much of an utterance may be analysed: what all decisions since it began allow.
+
+        So a withdrawal reaches back to everything not yet understood, and a yes does not.
+        """
+        since = [at for at, (from_s, _) in enumerate(self._decisions) if from_s <= utterance.start_s]
+        narrowest = self._decisions[max(since)][1]
+        for _, decision in self._decisions[max(since) + 1 :]:
+            narrowest = decision if decision.is_narrower_than(narrowest) else narrowest
+        return narrowest
+
+    def change_consent(self, consent: str) -> list[CallEvent]:
+        """Take note that the caller agreed or took it back; return what follows from it.
+
+        Without consent to the voice an open episode is closed without telling what was found, and the caller's baseline
+        and all evidence are forgotten.
+        """
+        before, at_s = self.decision, self.duration_s
+        changed = replace(self.call, consent=consent)
+        decision = decide(changed, config=self._config.consent)
+        self.call = replace(changed, basis=decision.basis)
+        self._decisions.append((at_s, decision))
+        erases = erasure_of(before, decision, call=self.call, config=self._config.consent)
+        events: list[CallEvent] = [ConsentApplied(call=self.call, at_s=at_s, scope=decision.scope, erases=erases)]
+        if decision.is_narrower_than(before):
+            events.extend(self._forget_caller(at_s))
+        return events
+
+    def _forget_caller(self, at_s: float) -> Iterator[Episode]:
+        """Forget what was found out about the caller; yield the open episode, closed and emptied."""
+        self._baseline = self._models.scorer.start()
+        self._previous_prosody = None
+        if self._findings is not None:
+            yield from self._told(self._findings.forget(at_s))
 
     @property
     def coverage(self) -> Coverage:
@@ -198,7 +210,8 @@ class CallAnalysis:
                 f"Call {self.call.call_id} sent audio of channel '{chunk.channel}', which it did not announce; "
                 f"announce it when the call starts."
             )
-        track.hold(track.stream.push(chunk))
+        samples = track.stream.push(chunk)
+        track.hold(samples if self.decision.transcript else np.zeros_like(samples))
         self._end_samples = max(self._end_samples, track.clock)
 
     def take_end(self) -> None:
@@ -208,7 +221,7 @@ class CallAnalysis:
             self._end_samples = max(self._end_samples, track.clock)
         self._ended = True
 
-    def next_frames(self) -> "TrackFrames | None":
+    def next_frames(self) -> TrackFrames | None:
         """Return the frames of all tracks, in step, that voice activity is to be run on; None while it is not worth it.
 
         They must come back by `hear_frames` before the next are asked for.
@@ -232,7 +245,7 @@ class CallAnalysis:
         )
 
     def hear_frames(
-        self, heard: "TrackFrames", probs: Sequence[FloatArray], states: Sequence[VoiceDetectorState]
+        self, heard: TrackFrames, probs: Sequence[FloatArray], states: Sequence[VoiceDetectorState]
     ) -> list[Utterance]:
         """Return the utterances that these frames completed, in order of decision.
 
@@ -247,12 +260,11 @@ class CallAnalysis:
         for track, frames, prob, state in zip(self._tracks.values(), heard.frames, probs, states, strict=True):
             track.state = state
             utterances.extend(track.segmenter.push(frames.reshape(-1), prob))
-        return sorted(utterances, key=self._decision_order)
+        return self._in_order(utterances)
 
     def last_utterances(self) -> list[Utterance]:
         """Return the utterances that the end of the call cut, after `take_end` and the last frames."""
-        last = [utterance for track in self._tracks.values() for utterance in track.segmenter.finish()]
-        return sorted(last, key=self._decision_order)
+        return self._in_order([utterance for track in self._tracks.values() for utterance in track.segmenter.finish()])
 
     def hear(self, chunk: AudioChunk) -> list[Utterance]:
         """Take in samples of one track; return the utterances that they completed, in order of decision."""
@@ -272,17 +284,31 @@ class CallAnalysis:
         """Count audio that found no room, so that `coverage` tells."""
         self._lost_s += seconds
 
+    def _in_order(self, utterances: Iterable[Utterance]) -> list[Utterance]:
+        """Return those that may be written down, in order of decision."""
+        heard = [utterance for utterance in utterances if self.allowed(utterance).transcript]
+        return sorted(heard, key=self._decision_order)
+
     def _decision_order(self, utterance: Utterance) -> tuple[float, int]:
         """Order in which the utterances of a call are understood: the same however its audio was chunked."""
         return utterance.decided_s, self.call.channels.index(utterance.channel)
 
     def wants_text(self, utterance: Utterance) -> bool:
-        """Whether the configuration asks for a transcript of this utterance."""
-        return utterance.channel is not Channel.AGENT or self._config.transcribe_agent
+        """Whether the configuration asks for a transcript of this utterance, and consent allows it."""
+        wanted = utterance.channel is not Channel.AGENT or self._config.transcribe_agent
+        return wanted and self.allowed(utterance).transcript
+
+    def wants_voice(self, utterance: Utterance) -> bool:
+        """Whether the voice is to be scored: never the agent's, the caller's where consent allows it."""
+        return utterance.channel is not Channel.AGENT and self.allowed(utterance).voice
+
+    def wants_words(self, utterance: Utterance) -> bool:
+        """Whether the words are to be read: never the agent's, the caller's where consent allows it."""
+        return utterance.channel is not Channel.AGENT and self.allowed(utterance).words
 
     def wants_recognition(self, utterance: Utterance) -> bool:
-        """Whether anything of an encoder pass would be used: of the agent's voice nothing but the text is."""
-        return utterance.channel is not Channel.AGENT or self.wants_text(utterance)
+        """Whether anything of an encoder pass would be used: the text, or the embedding of a voice that is scored."""
+        return self.wants_voice(utterance) or self.wants_text(utterance)
 
     def recognize(self, utterance: Utterance, *, transcribe: bool = True) -> Recognition | None:
         """Recognise an utterance as the call stands: in its language, with text if it is wanted.
@@ -296,14 +322,16 @@ class CallAnalysis:
         transcribe : bool
             False sheds the text.
         """
-        if not self.wants_recognition(utterance):
+        transcribe = transcribe and self.wants_text(utterance)
+        if not (transcribe or self.wants_voice(utterance)):
             return None
-        return self._models.transcriber.recognize(
+        recognition = self._models.transcriber.recognize(
             utterance,
             language=self.language,
             choose_language=partial(self.likely_language, utterance),
-            transcribe=transcribe and self.wants_text(utterance),
+            transcribe=transcribe,
         )
+        return recognition if self.wants_voice(utterance) else replace(recognition, embedding=None)
 
     def likely_language(self, utterance: Utterance, language_probs: Mapping[str, float]) -> str | None:
         """Return the language that the call most probably is in, this utterance heard too."""
@@ -319,13 +347,20 @@ class CallAnalysis:
         recognition : Recognition or None
             None where the whole encoder pass was shed.
         """
+        if not self.allowed(utterance).transcript:
+            return []
         self._account(utterance, recognition)
         transcript = recognition.transcript if recognition else None
         if recognition and recognition.language_probs and not (transcript and transcript.rejected):
             self._language = self._language.hear(recognition.language_probs, speech_s=utterance.speech_s)
+        if transcript is not None:
+            transcript = self._redactor.redact(transcript, channel=utterance.channel)
         score = None
-        if utterance.channel is not Channel.AGENT and not _is_no_speech(transcript):
+        if self.wants_voice(utterance) and not _is_no_speech(transcript):
             score = self._score(utterance, recognition.embedding if recognition else None)
+        request, frustration = None, None
+        if transcript is not None and self.wants_words(utterance) and self._models.words is not None:
+            request, frustration = self._models.words.read(transcript)
         scored = ScoredUtterance(
             call_id=utterance.call_id,
             channel=utterance.channel,
@@ -334,16 +369,18 @@ class CallAnalysis:
             end_s=utterance.end_s,
             decided_s=utterance.decided_s,
             speech_s=utterance.speech_s,
-            transcript=redact(transcript) if transcript else None,
+            transcript=transcript,
             score=score,
+            human_request=request,
+            frustration=frustration,
         )
         events: list[CallEvent] = [scored]
-        if score is not None and self._episodes is not None:
-            events.extend(self._covered(self._episodes.update(scored)))
+        if self._findings is not None and scored.channel is not Channel.AGENT:
+            events.extend(self._told(self._findings.update(scored)))
         return events
 
     def _score(self, utterance: Utterance, embedding: FloatArray | None) -> StressScore:
-        scorer, episodes = self._models.scorer, self._episodes
+        scorer, findings = self._models.scorer, self._findings
         measured = prosody.extract(utterance.samples, sample_rate_hz=SAMPLE_RATE_HZ, previous=self._previous_prosody)
         score = scorer.score(measured, embedding, speech_s=utterance.speech_s, baseline=self._baseline)
         self._baseline = scorer.update(
@@ -352,12 +389,12 @@ class CallAnalysis:
             embedding,
             speech_s=utterance.speech_s,
             stress=score.stress,
-            frozen=episodes is not None and episodes.growing,
+            frozen=findings is not None and findings.growing,
         )
         self._previous_prosody = measured
         return score
 
-    def _covered(self, episodes: Iterable[Episode]) -> Iterator[Episode]:
+    def _told(self, episodes: Iterable[Episode]) -> Iterator[Episode]:
         """Note on each episode how much of the call was heard when it was decided."""
         for episode in episodes:
             yield replace(episode, coverage=self.coverage)
@@ -369,14 +406,14 @@ class CallAnalysis:
         if self.wants_text(utterance) and (recognition is None or recognition.transcript is None):
             kind = "agent_transcript" if is_agent else "caller_transcript"
             self._shed_s[kind] = self._shed_s.get(kind, 0.0) + utterance.duration_s
-        if not is_agent and (recognition is None or recognition.embedding is None):
+        if self.wants_voice(utterance) and (recognition is None or recognition.embedding is None):
             self._shed_s["embedding"] = self._shed_s.get("embedding", 0.0) + utterance.duration_s
 
     def finish(self, reason: str) -> list[CallEvent]:
         """Close what is open and sum the call up."""
         events: list[CallEvent] = []
-        if self._episodes is not None:
-            events.extend(self._covered(self._episodes.finish(self.duration_s)))
+        if self._findings is not None:
+            events.extend(self._told(self._findings.finish(self.duration_s, closed_by=ClosedBy.CALL_END)))
         events.append(
             CallSummary(
                 call=self.call,
@@ -423,11 +460,13 @@ def analyze_call(events: Iterable[MediaEvent], *, models: Models, config: Analys
     for event in events:
         if isinstance(event, CallStarted):
             analysis = CallAnalysis(event.call, models=models, config=config)
-            yield event
+            yield CallStarted(call=analysis.call)
         elif analysis is None:
             raise GatewayProtocolError(f"Call {event.call_id} sent audio before it started; send the start first.")
         elif isinstance(event, AudioChunk):
             yield from understood(analysis.hear(event), analysis)
+        elif isinstance(event, ConsentChanged):
+            yield from analysis.change_consent(event.consent)
         elif isinstance(event, CallEnded):
             yield from understood(analysis.hear_end(), analysis)
             yield from analysis.finish(event.reason)

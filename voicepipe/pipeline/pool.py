@@ -17,12 +17,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from voicepipe.consent import ConsentDecision, decide
 from voicepipe.pipeline.call import AnalysisConfig, CallAnalysis, Models
+from voicepipe.pipeline.shedding import Costs, Effort, PoolConfig, Waiting, full_effort, to_lower
 from voicepipe.ports import CallObserver, VoiceDetectorState
 from voicepipe.types import (
     SAMPLE_RATE_HZ,
@@ -31,94 +32,8 @@ from voicepipe.types import (
     CallEvent,
     CallStarted,
     Channel,
-    Recognition,
     Utterance,
 )
-
-_FIRST_COST_S = 0.1
-"""Guess of what one utterance takes, until the first ones were measured."""
-
-_COST_MEMORY = 0.9
-"""Weight of the past in the running mean of what an utterance takes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolConfig:
-    """How many live calls share the machine, and what is left out first when it is too slow for them.
-
-    Attributes
-    ----------
-    workers : int
-        Threads that recognise and score; about the number of cores.
-    tick_s : float
-        Voice activity runs over all calls this often. Longer is cheaper and later.
-    max_calls : int
-        Calls at a time.
-    max_buffer_s : float
-        Audio of one call, in seconds of one track, that waits to be heard: while the models load, or while the
-        machine is too busy even for voice activity. What comes beyond it is lost and counted as ``late_audio``.
-    max_waiting : int
-        Utterances that wait to be understood; while there are as many, no more audio is heard.
-    shed_agent_text_s : float
-        Longest wait for a worker, expected or spent, beyond which the agent's utterances get no text.
-    shed_caller_text_s : float
-        ... beyond which the caller's utterances get no text either ...
-    shed_embedding_s : float
-        ... and beyond which they are scored by prosody alone, without an encoder pass.
-    """
-
-    workers: int = 2
-    tick_s: float = 0.2
-    max_calls: int = 200
-    max_buffer_s: float = 60.0
-    max_waiting: int = 512
-    shed_agent_text_s: float = 2.5
-    shed_caller_text_s: float = 3.0
-    shed_embedding_s: float = 3.5
-
-    def __post_init__(self) -> None:
-        if self.workers < 1 or self.max_calls < 1 or self.max_waiting < 1:
-            raise ValueError(
-                f"workers {self.workers}, max_calls {self.max_calls}, max_waiting {self.max_waiting}: "
-                "each must be 1 or more"
-            )
-        if not 0.0 < self.tick_s <= 2.0 or self.max_buffer_s <= 0.0:
-            raise ValueError(f"tick_s {self.tick_s} must lie in (0, 2], max_buffer_s {self.max_buffer_s} above 0")
-        if not 0.0 < self.shed_agent_text_s <= self.shed_caller_text_s <= self.shed_embedding_s:
-            raise ValueError(
-                f"shed_agent_text_s {self.shed_agent_text_s}, shed_caller_text_s {self.shed_caller_text_s}, "
-                f"shed_embedding_s {self.shed_embedding_s}: each must be above 0 and not below the one before"
-            )
-
-
-class Effort(IntEnum):
-    """How much of the encoder and decoder an utterance gets."""
-
-    NOTHING = 0
-    EMBEDDING = 1
-    TEXT = 2
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """An utterance on its way to being understood."""
-
-    utterance: Utterance
-    since_s: float
-    effort: Effort
-    taken: bool = False
-    recognition: Recognition | None = None
-    recognized: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it still asks for a worker."""
-        return not self.taken and self.effort is not Effort.NOTHING
-
-    @property
-    def ready(self) -> bool:
-        """Whether it can be understood."""
-        return self.recognized or self.effort is Effort.NOTHING
 
 
 @dataclass(slots=True, eq=False)
@@ -132,17 +47,19 @@ class _LiveCall:
     end_reason: str | None = None
     began_s: float | None = None
     analysis: CallAnalysis | None = None
-    waiting: deque[_Waiting] = field(default_factory=deque)
+    waiting: deque[Waiting] = field(default_factory=deque)
+    consents: deque[str] = field(default_factory=deque)
     announced: bool = False
     heard_all: bool = False
     settling: bool = False
+    over: bool = False
 
     @property
     def can_settle(self) -> bool:
         """Whether there is something to tell that no worker is telling."""
         if self.settling or self.analysis is None:
             return False
-        if not self.announced:
+        if not self.announced or self.consents:
             return True
         return self.waiting[0].ready if self.waiting else self.heard_all
 
@@ -184,9 +101,7 @@ class CallPool:
         self._halt = threading.Event()
         self._stopping = False
         self._threads: list[threading.Thread] = []
-        self._recognize_s = {Effort.TEXT: _FIRST_COST_S, Effort.EMBEDDING: _FIRST_COST_S, Effort.NOTHING: 0.0}
-        self._understand_s = 0.0
-        self._hear_s = 0.0
+        self._costs = Costs()
 
     @property
     def ready(self) -> bool:
@@ -251,6 +166,22 @@ class CallPool:
         if not fits:
             self._observer.on_shed("late_audio", seconds)
 
+    def change_consent(self, call_id: str, consent: str) -> ConsentDecision | None:
+        """Let the caller agree, or take it back; never waits. A free worker applies it before any other work.
+
+        Returns
+        -------
+        ConsentDecision or None
+            What holds from now on; None if the call is not in the pool, or over.
+        """
+        with self._lock:
+            live = self._calls.get(call_id)
+            if live is None or live.over:
+                return None
+            live.consents.append(consent)
+            self._work.notify()
+            return decide(replace(live.call, consent=consent), config=self._analysis_config.consent)
+
     def end_call(self, call_id: str, reason: str) -> None:
         """End a call; never waits. Its last events come when all that it said is understood."""
         with self._lock:
@@ -292,8 +223,8 @@ class CallPool:
         while not self._halt.is_set():
             began_s = self._clock()
             if self.n_waiting < self._config.max_waiting and self._hear_all(models):
-                self._hear_s = self._clock() - began_s
-                self._observer.on_stage("hear", self._hear_s)
+                self._costs.hear_s = self._clock() - began_s
+                self._observer.on_stage("hear", self._costs.hear_s)
             next_s = max(next_s + self._config.tick_s, self._clock())
             self._halt.wait(next_s - self._clock())
 
@@ -355,7 +286,7 @@ class CallPool:
     def _queue(self, live: _LiveCall, utterances: Iterable[Utterance]) -> None:
         analysis = _analysis(live)
         now_s = self._clock()
-        waiting = [_Waiting(one, now_s, _full_effort(analysis, one)) for one in utterances]
+        waiting = [Waiting(one, now_s, full_effort(analysis, one)) for one in utterances]
         if waiting:
             with self._lock:
                 live.waiting.extend(waiting)
@@ -376,7 +307,7 @@ class CallPool:
             else:
                 self._recognize(live, waiting)
 
-    def _next_job_held(self) -> tuple[_LiveCall, _Waiting | None] | None:
+    def _next_job_held(self) -> tuple[_LiveCall, Waiting | None] | None:
         """Take the next job: something to tell, else the most urgent utterance to recognise."""
         self._shed_held()
         for live in self._calls.values():
@@ -390,7 +321,7 @@ class CallPool:
         waiting.taken = True
         return live, waiting
 
-    def _recognizable_held(self) -> Iterator[tuple[tuple[bool, float], _LiveCall, _Waiting]]:
+    def _recognizable_held(self) -> Iterator[tuple[tuple[bool, float], _LiveCall, Waiting]]:
         """Yield what may be recognised now with its urgency: caller before agent, then the oldest.
 
         An agent's utterance that a caller's waits behind is as urgent as that. Until a call's language is known its
@@ -410,27 +341,12 @@ class CallPool:
                     yield (at > last_caller, waiting.since_s), live, waiting
 
     def _shed_held(self) -> None:
-        """Leave out, oldest first, what would make others wait too long; slow hearing counts as waiting."""
-        config, now_s = self._config, self._clock()
+        """Leave out what would make others wait too long."""
         queued = [one for live in self._calls.values() for one in live.waiting if one.is_open]
-        queued.sort(key=lambda one: one.since_s)
-        agent = [one for one in queued if one.utterance.channel is Channel.AGENT]
-        caller = [one for one in queued if one.utterance.channel is not Channel.AGENT]
-        work_s = sum(self._recognize_s[one.effort] for one in queued) + len(caller) * self._understand_s
-        backlog_s = self._hear_s + work_s / config.workers
-        for candidates, limit_s, effort in (
-            (agent, config.shed_agent_text_s, Effort.NOTHING),
-            (caller, config.shed_caller_text_s, Effort.EMBEDDING),
-            (caller, config.shed_embedding_s, Effort.NOTHING),
-        ):
-            for one in candidates:
-                if backlog_s <= limit_s and self._hear_s + now_s - one.since_s <= limit_s:
-                    break
-                if one.effort > effort:
-                    backlog_s -= (self._recognize_s[one.effort] - self._recognize_s[effort]) / config.workers
-                    self._lower(one, effort)
+        for one, effort in to_lower(queued, now_s=self._clock(), costs=self._costs, config=self._config):
+            self._lower(one, effort)
 
-    def _lower(self, one: _Waiting, effort: Effort) -> None:
+    def _lower(self, one: Waiting, effort: Effort) -> None:
         is_agent, seconds = one.utterance.channel is Channel.AGENT, one.utterance.duration_s
         if one.effort is Effort.TEXT:
             self._observer.on_shed("agent_transcript" if is_agent else "caller_transcript", seconds)
@@ -438,7 +354,7 @@ class CallPool:
             self._observer.on_shed("embedding", seconds)
         one.effort = effort
 
-    def _recognize(self, live: _LiveCall, waiting: _Waiting) -> None:
+    def _recognize(self, live: _LiveCall, waiting: Waiting) -> None:
         began_s = self._clock()
         self._observer.on_stage("wait", began_s - waiting.since_s)
         recognition = None
@@ -449,7 +365,7 @@ class CallPool:
         took_s = self._clock() - began_s
         self._observer.on_stage("recognize", took_s)
         with self._lock:
-            self._recognize_s[waiting.effort] = _mean(self._recognize_s[waiting.effort], took_s)
+            self._costs.recognized(waiting.effort, took_s)
             waiting.recognition = recognition
             waiting.recognized = True
 
@@ -457,9 +373,11 @@ class CallPool:
         """Tell what a call has to tell, in order, as far as it is ready."""
         analysis = _analysis(live)
         if not live.announced:
-            self._tell([CallStarted(call=live.call)])
+            self._tell([CallStarted(call=analysis.call)])
             live.announced = True
-        while live.waiting and live.waiting[0].ready:
+        while self._heed_consent(live) or (live.waiting and live.waiting[0].ready):
+            if not (live.waiting and live.waiting[0].ready):
+                continue
             one = live.waiting[0]
             began_s = self._clock()
             try:
@@ -471,14 +389,14 @@ class CallPool:
             now_s = self._clock()
             self._observer.on_stage("understand", now_s - began_s)
             if one.utterance.channel is not Channel.AGENT:
-                self._understand_s = _mean(self._understand_s, now_s - began_s)
+                self._costs.understood(now_s - began_s)
             self._tell(events)
             if live.began_s is not None:
                 self._observer.on_stage("event", max(0.0, now_s - live.began_s - one.utterance.end_s))
             with self._lock:
                 live.waiting.popleft()
         with self._lock:
-            over = live.heard_all and not live.waiting
+            over = live.over = live.heard_all and not live.waiting and not live.consents
             live.settling = over
             self._work.notify(len(live.waiting))
         if over:
@@ -490,6 +408,20 @@ class CallPool:
                 self._calls.pop(live.call.call_id, None)
                 self._emptied.notify_all()
 
+    def _heed_consent(self, live: _LiveCall) -> bool:
+        """Apply the next change of consent; False if there is none."""
+        with self._lock:
+            if not live.consents:
+                return False
+            consent = live.consents.popleft()
+        try:
+            events = _analysis(live).change_consent(consent)
+        except Exception as error:  # what is allowed has changed all the same
+            self._observer.on_failure("consent", error)
+            events = []
+        self._tell(events)
+        return True
+
     def _tell(self, events: Iterable[CallEvent]) -> None:
         for event in events:
             try:
@@ -499,16 +431,6 @@ class CallPool:
             self._observer.on_call_event(event)
 
 
-def _mean(before_s: float, now_s: float) -> float:
-    return _COST_MEMORY * before_s + (1.0 - _COST_MEMORY) * now_s
-
-
 def _analysis(live: _LiveCall) -> CallAnalysis:
     assert live.analysis is not None
     return live.analysis
-
-
-def _full_effort(analysis: CallAnalysis, utterance: Utterance) -> Effort:
-    if not analysis.wants_recognition(utterance):
-        return Effort.NOTHING
-    return Effort.TEXT if analysis.wants_text(utterance) else Effort.EMBEDDING

@@ -24,11 +24,15 @@ import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import chi2
 
-from voicepipe.stress.evidence import BUDGETS, log_bound, log_slack
+from voicepipe.stress.evidence import WORD_STAKES, log_bound
+from voicepipe.stress.slack import BUDGETS, log_slack
 from voicepipe.types import DoubleArray, ModelError, StressScore
 
-FORMAT = 4
+FORMAT = 5
 """Version of the arrays and of the evidence that their slack was measured for."""
+WORDS_MEAN = 0.05
+"""Mean `voicepipe.stress.evidence.outspokenness` of an ordinary calm caller that is bet against where no site has
+measured its own: twice and more what `scripts/evaluate_frustration.py` prints for neutral talk."""
 MIN_UTTERANCES = 30
 MIN_CALLERS = 2
 Z_LIMIT = 3.5
@@ -155,15 +159,31 @@ class CalmReference:
     kinds : mapping of CalmKind to CalmScores
         All four kinds.
     log_slack : ndarray, shape (len(BUDGETS),), float64
-        By how much `voicepipe.stress.evidence.log_bound` exceeds the level that keeps the budget, per budget.
+        By how much `voicepipe.stress.evidence.log_bound` exceeds the level that keeps the budget, per budget, where
+        the voice alone decides.
+    log_slack_words : ndarray, shape (len(BUDGETS),), float64
+        The same where there is a transcript, too.
+    words_mean : float
+        Frustration in the words of an ordinary calm caller that is bet against, above 0 and below the lower stake of
+        `voicepipe.stress.evidence.WORD_STAKES`.
     """
 
     kinds: Mapping[CalmKind, CalmScores]
     log_slack: DoubleArray
+    log_slack_words: DoubleArray
+    words_mean: float = WORDS_MEAN
 
-    def log_level(self, false_alarms_per_100_call_hours: float) -> float:
-        """Return the logarithm of the evidence, in call-hours, at which a budget allows an alarm."""
-        slack = np.interp(np.log(false_alarms_per_100_call_hours), np.log(BUDGETS), self.log_slack)
+    def log_level(self, false_alarms_per_100_call_hours: float, *, words: bool = False) -> float:
+        """Return the logarithm of the evidence, in call-hours, at which a budget allows an alarm.
+
+        Parameters
+        ----------
+        false_alarms_per_100_call_hours : float
+        words : bool
+            Of voice and words; False: of the voice alone.
+        """
+        slacks = self.log_slack_words if words else self.log_slack
+        slack = np.interp(np.log(false_alarms_per_100_call_hours), np.log(BUDGETS), slacks)
         return float(log_bound(false_alarms_per_100_call_hours) - slack)
 
     @classmethod
@@ -178,7 +198,7 @@ class CalmReference:
         return cls.of_kinds({kind: CalmScores.measure(*sample) for kind, sample in samples.items()})
 
     @classmethod
-    def of_kinds(cls, kinds: Mapping[CalmKind, CalmScores]) -> Self:
+    def of_kinds(cls, kinds: Mapping[CalmKind, CalmScores], *, words_mean: float = WORDS_MEAN) -> Self:
         """Build from measured kinds.
 
         The slack is the smaller one of scoring with and without the embedding. Simulates calls: takes some seconds.
@@ -196,11 +216,21 @@ class CalmReference:
             (spread[CalmKind.EARLY], spread[CalmKind.READY]),
             (spread[CalmKind.EARLY_PROSODY], spread[CalmKind.READY_PROSODY]),
         }
-        return cls(kinds=kinds, log_slack=np.min([log_slack(*path) for path in paths], axis=0))
+        return cls(
+            kinds=kinds,
+            log_slack=np.min([log_slack(*path) for path in paths], axis=0),
+            log_slack_words=np.min([log_slack(*path, words_mean=words_mean) for path in paths], axis=0),
+            words_mean=words_mean,
+        )
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return plain arrays, fit for ``numpy.savez``."""
-        arrays: dict[str, npt.NDArray[Any]] = {"format": np.array(FORMAT), "log_slack": self.log_slack}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "format": np.array(FORMAT),
+            "log_slack": self.log_slack,
+            "log_slack_words": self.log_slack_words,
+            "words_mean": np.array(self.words_mean),
+        }
         for kind, calm in self.kinds.items():
             arrays[f"{kind}.scores"] = calm.scores
             arrays[f"{kind}.tail_prob"] = calm.tail_prob
@@ -227,13 +257,20 @@ class CalmReference:
                 raise ModelError(
                     f"The calm reference has format {version}, this version reads {FORMAT}; measure it again."
                 )
-            slack = np.asarray(arrays["log_slack"], dtype=np.float64)
+            slack, slack_words = (
+                np.asarray(arrays[name], dtype=np.float64) for name in ("log_slack", "log_slack_words")
+            )
+            words_mean = float(arrays["words_mean"])
             kinds = {kind: _read(arrays, kind) for kind in CalmKind}
         except (KeyError, ValueError, TypeError) as error:
             raise ModelError(f"The calm reference is damaged ({error}); restore it or measure it again.") from error
-        if slack.shape != BUDGETS.shape or not bool(np.all(slack >= 0.0)):
+        if any(one.shape != BUDGETS.shape or not bool(np.all(one >= 0.0)) for one in (slack, slack_words)):
             raise ModelError("The calm reference's slack is damaged; restore it or measure it again.")
-        return cls(kinds=kinds, log_slack=slack)
+        if not 0.0 < words_mean < WORD_STAKES[0]:
+            raise ModelError(
+                f"The calm reference's words_mean is {words_mean}; it lies above 0 and below {WORD_STAKES[0]}."
+            )
+        return cls(kinds=kinds, log_slack=slack, log_slack_words=slack_words, words_mean=words_mean)
 
 
 def _read(arrays: Mapping[str, npt.NDArray[Any]], kind: CalmKind) -> CalmScores:

@@ -1,15 +1,16 @@
 """When stress persists: episodes of one call's caller, under an operator's false-alarm budget.
 
 Each score becomes a normal score against calm speech of its kind (`voicepipe.stress.calm`), and evidence against the
-caller being calm accumulates over the call (`voicepipe.stress.evidence`, which has the derivation and says what is
-guaranteed). An episode opens when
+caller being calm accumulates over the call from the voice and, where there is a transcript, from the words
+(`voicepipe.stress.evidence`, which has the derivation and says what is guaranteed). An episode opens when
 
 * the evidence reaches the level of the budget, and
 * the run of stressed speech that it rests on has `min_utterances` outbursts and `min_stressed_speech_s` seconds.
 
-The second only ever removes alarms. Utterances that begin within `outburst_s` of the first of them are one outburst:
-they share a total weight of 1, so by Hölder's inequality their product is an e-value however strongly they depend, and
-they count once. So one outburst, however extreme and however it was cut, never opens an episode.
+An utterance counts as stressed by its voice or by its words. The second condition only ever removes alarms. Utterances
+that begin within `outburst_s` of the first of them are one outburst: they share a total weight of 1, so by Hölder's
+inequality their product is an e-value however strongly they depend, and they count once. So one outburst, however
+extreme and however it was cut, never opens an episode.
 
 Where a run begins and an episode ends is told by Page's CUSUM (Biometrika 41, 1954) of the evidence against an ordinary
 caller. Everything is nondecreasing in every score: more stress never delays an alarm. Nothing here depends on when or
@@ -24,11 +25,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from voicepipe.stress.calm import CalmKind, CalmReference
-from voicepipe.stress.evidence import OFFSETS, STAKES, accumulate, bets, log_evidence
+from voicepipe.stress.evidence import Evidence, bets, word_bets
 from voicepipe.types import (
     Channel,
     ConfigError,
-    DoubleArray,
     Episode,
     EpisodeEvidence,
     EpisodeState,
@@ -39,6 +39,9 @@ from voicepipe.types import (
 
 ORDINARY = (0, 0)
 """Offset and stake by which the onset and the end of an episode are located: an ordinary caller, plain stress."""
+
+MIN_TRANSCRIBED = 0.5
+"""From this share of the utterances so far, words count; below, most were shed, and the voice decides alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,11 @@ class EpisodeConfig:
     min_utterances : int
         Stressed utterances it needs, pieces of one outburst counting once; 2 or more.
     stressed_p_value : float
-        An utterance is called stressed when at most this share of calm speech scores as high.
+        An utterance is called stressed when at most this share of calm speech scores as high,
+    frustrated_prob : float
+        or when its words are frustrated with at least this probability.
+    words : bool
+        False leaves the words out: the voice decides alone.
     full_weight_speech_s : float
         Utterances with less speech than this count in proportion.
     outburst_s : float
@@ -72,6 +79,8 @@ class EpisodeConfig:
     min_stressed_speech_s: float = 5.0
     min_utterances: int = 3
     stressed_p_value: float = 0.1
+    frustrated_prob: float = 0.5
+    words: bool = True
     full_weight_speech_s: float = 1.0
     outburst_s: float = 5.0
     close_evidence: float = 3.0
@@ -96,6 +105,8 @@ class EpisodeConfig:
             )
         if not 0.0 < self.stressed_p_value < 0.5:
             raise ConfigError(f"stressed_p_value is {self.stressed_p_value}; it must lie between 0 and 0.5.")
+        if not 0.0 < self.frustrated_prob <= 1.0:
+            raise ConfigError(f"frustrated_prob is {self.frustrated_prob}; it must lie above 0 and at most be 1.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +118,7 @@ class _Stressed:
     start_s: float
     end_s: float
     speech_s: float
-    stress: float
+    stress: float | None
 
 
 class EpisodeDetector:
@@ -128,9 +139,10 @@ class EpisodeDetector:
         self._channel = channel
         self._config = config
         self._reference = reference
-        self._log_level = reference.log_level(config.false_alarms_per_100_call_hours)
-        self._log_growing = reference.log_level(config.growing_per_100_call_hours)
-        self._mass: DoubleArray = np.zeros((len(OFFSETS), len(STAKES)))
+        self._evidence = Evidence.none()
+        self._utterances = 0
+        self._scored = 0
+        self._transcribed = 0
         self._heard_s = 0.0
         self._burst = -1
         self._burst_start_s = -np.inf
@@ -144,7 +156,7 @@ class EpisodeDetector:
     @property
     def growing(self) -> bool:
         """True while evidence of stress grows or an episode is open: the caller's baseline is to be frozen."""
-        return self._open or self.log_e >= self._log_growing
+        return self._open or self.log_e >= self._level(self._config.growing_per_100_call_hours)
 
     @property
     def persistent(self) -> bool:
@@ -156,7 +168,28 @@ class EpisodeDetector:
     @property
     def log_e(self) -> float:
         """Natural logarithm of the evidence so far, in calm call-hours per such finding; -inf at the start."""
-        return float(log_evidence(self._mass))
+        return float(self._evidence.log_total if self._words_count else self._evidence.log_voice)
+
+    @property
+    def evidence(self) -> EpisodeEvidence:
+        """What stands for and against the caller being calm, at this moment."""
+        return EpisodeEvidence(
+            log_e=self.log_e,
+            log_e_voice=float(self._evidence.log_voice) if self._scored else None,
+            log_e_words=float(self._evidence.log_words) if self._words_count else None,
+            log_e_threshold=self._level(self._config.false_alarms_per_100_call_hours),
+            false_alarms_per_100_call_hours=self._config.false_alarms_per_100_call_hours,
+            stressed_speech_s=sum(stressed.speech_s for stressed in self._run),
+            utterances=tuple(stressed.index for stressed in self._run),
+        )
+
+    @property
+    def _words_count(self) -> bool:
+        """Whether enough was transcribed for the words to count."""
+        return self._transcribed > 0 and self._transcribed >= MIN_TRANSCRIBED * self._utterances
+
+    def _level(self, false_alarms_per_100_call_hours: float) -> float:
+        return self._reference.log_level(false_alarms_per_100_call_hours, words=self._words_count)
 
     def update(self, utterance: ScoredUtterance) -> tuple[Episode, ...]:
         """Take the next utterance of the channel.
@@ -164,24 +197,35 @@ class EpisodeDetector:
         Parameters
         ----------
         utterance : ScoredUtterance
-            In the order they were spoken. One without a score changes nothing.
+            In the order they were spoken. One with neither a score nor words changes nothing.
 
         Returns
         -------
         tuple of Episode
             What was opened or closed by it; mostly empty.
         """
-        score = utterance.score
-        if score is None:
+        score, frustrated = utterance.score, self._frustrated(utterance)
+        if score is None and frustrated is None:
             return ()
-        calm = self._reference.kinds[CalmKind.of(score)]
-        z = float(calm.normal_scores(score.stress))
+        self._utterances += 1
+        self._scored += score is not None
+        self._transcribed += frustrated is not None
         weight = self._weigh(utterance, score)
         call_hours = max(0.0, utterance.end_s - self._heard_s) / 3600.0
         self._heard_s = max(self._heard_s, utterance.end_s)
-        e_values = bets(z, weight=weight, between_sd=calm.between_sd, within_sd=calm.within_sd)
-        self._mass = accumulate(self._mass, call_hours=call_hours, e_values=e_values)
-        self._follow(utterance, score, float(np.log(e_values[ORDINARY])), z)
+        voice_bets, said_bets, z, gain = None, None, -np.inf, 0.0
+        if score is not None:
+            calm = self._reference.kinds[CalmKind.of(score)]
+            z = float(calm.normal_scores(score.stress))
+            voice_bets = bets(z, between_sd=calm.between_sd, within_sd=calm.within_sd)
+            gain = weight * float(np.log(voice_bets[ORDINARY]))
+        if frustrated is not None:
+            said_bets = word_bets(frustrated, words_mean=self._reference.words_mean)
+            gain += max(0.0 if score is not None else -np.inf, weight * float(np.log(said_bets[ORDINARY])))
+        self._evidence = self._evidence.accumulate(voice_bets, said_bets, weight=weight, call_hours=call_hours)
+        stressed = z >= float(ndtri(1.0 - self._config.stressed_p_value))
+        stressed |= frustrated is not None and frustrated >= self._config.frustrated_prob
+        self._follow(utterance, gain, stressed=stressed)
         if self._open:
             return self._close(utterance.decided_s) if self._onset <= 0.0 else ()
         return self._try_open(utterance.decided_s)
@@ -190,7 +234,21 @@ class EpisodeDetector:
         """Close an open episode at the end of the call, `at_s` seconds into it."""
         return self._close(at_s) if self._open else ()
 
-    def _weigh(self, utterance: ScoredUtterance, score: StressScore) -> float:
+    def forget(self) -> None:
+        """Drop all evidence of an episode that is not open; the numbering of episodes and the cool-down go on."""
+        self._evidence = Evidence.none()
+        self._onset = 0.0
+        self._run.clear()
+
+    def _frustrated(self, utterance: ScoredUtterance) -> float | None:
+        """Return how frustrated the words are, 0..1; who asks for a person surely is. None where words do not count."""
+        if not self._config.words:
+            return None
+        if utterance.human_request is not None:
+            return 1.0
+        return None if utterance.frustration is None else utterance.frustration.prob
+
+    def _weigh(self, utterance: ScoredUtterance, score: StressScore | None) -> float:
         """Return the utterance's weight, within what is left to its outburst.
 
         The square root, since p-values are against calm speech of the same kind and know half of it already.
@@ -200,18 +258,19 @@ class EpisodeDetector:
             self._burst_start_s = utterance.start_s
             self._burst_weight = 0.0
         length = min(1.0, max(0.0, utterance.speech_s) / self._config.full_weight_speech_s)
-        weight = min(float(np.sqrt(length * min(1.0, max(0.0, score.confidence)))), 1.0 - self._burst_weight)
+        confidence = 1.0 if score is None else min(1.0, max(0.0, score.confidence))
+        weight = min(float(np.sqrt(length * confidence)), 1.0 - self._burst_weight)
         self._burst_weight += weight
         return weight
 
-    def _follow(self, utterance: ScoredUtterance, score: StressScore, gain: float, z: float) -> None:
+    def _follow(self, utterance: ScoredUtterance, gain: float, *, stressed: bool) -> None:
         """Locate the run of stressed speech that the evidence rests on."""
         self._onset = max(0.0, self._onset + gain)
         if self._open:
             self._onset = min(self._onset, self._config.close_evidence)
         elif self._onset <= 0.0:
             self._run.clear()
-        if z >= float(ndtri(1.0 - self._config.stressed_p_value)):
+        if stressed:
             self._run.append(
                 _Stressed(
                     index=utterance.index,
@@ -219,13 +278,17 @@ class EpisodeDetector:
                     start_s=utterance.start_s,
                     end_s=utterance.end_s,
                     speech_s=utterance.speech_s,
-                    stress=score.stress,
+                    stress=None if utterance.score is None else utterance.score.stress,
                 )
             )
 
     def _try_open(self, at_s: float) -> tuple[Episode, ...]:
         """Open an episode if the evidence and the minimum of speech are there."""
-        if self.log_e < self._log_level or not self.persistent or at_s < self._quiet_until_s:
+        if (
+            self.log_e < self._level(self._config.false_alarms_per_100_call_hours)
+            or not self.persistent
+            or at_s < self._quiet_until_s
+        ):
             return ()
         self._open = True
         self._onset = self._config.close_evidence
@@ -236,7 +299,7 @@ class EpisodeDetector:
         closed = self._episode(EpisodeState.CLOSED, at_s)
         self._open = False
         self._closed_count += 1
-        self._mass = np.zeros_like(self._mass)
+        self._evidence = Evidence.none()
         self._onset = 0.0
         self._run.clear()
         self._quiet_until_s = at_s + self._config.cool_down_s
@@ -244,7 +307,8 @@ class EpisodeDetector:
 
     def _episode(self, state: EpisodeState, at_s: float) -> Episode:
         """Describe the current run."""
-        speech_s = sum(stressed.speech_s for stressed in self._run)
+        scored = [(stressed.stress, stressed.speech_s) for stressed in self._run if stressed.stress is not None]
+        speech_s = sum(weight for _, weight in scored)
         return Episode(
             call_id=self._call_id,
             channel=self._channel,
@@ -253,22 +317,21 @@ class EpisodeDetector:
             opened_s=self._run[0].start_s,
             closed_s=self._run[-1].end_s if state is EpisodeState.CLOSED else None,
             at_s=at_s,
-            peak=max(stressed.stress for stressed in self._run),
-            mean=sum(stressed.stress * stressed.speech_s for stressed in self._run) / speech_s,
+            peak=max((stress for stress, _ in scored), default=None),
+            mean=sum(stress * weight for stress, weight in scored) / speech_s if speech_s else None,
             reasons=(Reason.STRESS_PERSISTED,),
-            evidence=EpisodeEvidence(
-                log_e=self.log_e,
-                log_e_threshold=self._log_level,
-                false_alarms_per_100_call_hours=self._config.false_alarms_per_100_call_hours,
-                stressed_speech_s=speech_s,
-                utterances=tuple(stressed.index for stressed in self._run),
-            ),
+            evidence=self.evidence,
         )
 
     def state(self) -> dict[str, Any]:
         """Return everything that the utterances so far left behind, as plain JSON values."""
         return {
-            "mass": self._mass.tolist(),
+            "voice": self._evidence.voice.tolist(),
+            "both": self._evidence.both.tolist(),
+            "words": self._evidence.words.tolist(),
+            "utterances": self._utterances,
+            "scored": self._scored,
+            "transcribed": self._transcribed,
             "heard_s": self._heard_s,
             "burst": self._burst,
             "burst_start_s": None if np.isinf(self._burst_start_s) else self._burst_start_s,
@@ -292,7 +355,12 @@ class EpisodeDetector:
     ) -> Self:
         """Return a detector that continues where `state` was taken."""
         detector = cls(call_id=call_id, channel=channel, config=config, reference=reference)
-        detector._mass = np.array(state["mass"], dtype=np.float64)
+        detector._evidence = Evidence(
+            **{name: np.array(state[name], dtype=np.float64) for name in ("voice", "both", "words")}
+        )
+        detector._utterances = state["utterances"]
+        detector._scored = state["scored"]
+        detector._transcribed = state["transcribed"]
         detector._heard_s = state["heard_s"]
         detector._burst = state["burst"]
         detector._burst_start_s = -np.inf if state["burst_start_s"] is None else state["burst_start_s"]

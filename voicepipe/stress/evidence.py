@@ -1,4 +1,4 @@
-r"""How evidence of stress adds up over a call: an e-detector over unknown callers.
+r"""How evidence of stress adds up over a call: an e-detector over unknown callers, of two streams, voice and words.
 
 The input is one normal score :math:`z_t` per utterance (`voicepipe.stress.calm`): about standard normal over all calm
 speech, large where an utterance is unlike calm speech. What is bet on is its bounded form
@@ -17,13 +17,29 @@ has :math:`E[e_t \mid \text{past}] \le 1` for every calm caller with :math:`E[g_
 e-value [1]_ that assumes nothing but this mean [2]_. The stake is the best one against stressed speech whose mean is
 :math:`m`. A weight :math:`0 \le w_t \le 1` that is known without the score keeps it an e-value (Jensen).
 
+**Words.** Where there is a transcript, :math:`q_t`, how far the words show frustration (`outspokenness`), is bet on in
+the same way. Calm callers differ in their words too: the mean of :math:`q` of a caller :math:`c` standard deviations
+out is :math:`\nu_k = \Phi(c_k \tau_w + \Phi^{-1}(\nu_0))`, with :math:`\nu_0` (`words_mean`) that of an ordinary
+caller, so evidence is kept once per cell of a grid of :math:`c_k`, too.
+
+Evidence may be multiplied only where it is independent given that the caller is calm; here: where the words' bet has
+mean at most 1 *given the voice of the same utterance*, that is :math:`E[q_t \mid z_t, \text{past}] \le \nu_k`. That is
+secured in three ways. The two readers share nothing: the words are judged from redacted text and never from sound, the
+voice from sound and never from text (but the speech embedding knows something of the words, so this alone would not
+do). The bet is made against a :math:`\nu_0` well above what calm speech shows. And the level is calibrated on simulated
+calm callers whose frustrated words *follow* their unusual voice (`voicepipe.stress.slack`). Three evidences are
+accumulated, of the voice, of both, and of the words alone, and averaged (`SHARES`): an average of e-detectors is one
+[1]_, whatever the dependence between them. A call without a transcript is decided by its voice exactly as if there were
+no second stream.
+
 **Accumulation.** For each offset and stake a Shiryaev-Roberts e-detector [3]_ is run; what enters it is *time*:
 
 .. math:: M_t = (M_{t-1} + \Delta_t)\, e_t, \qquad \Delta_t = \text{hours of the call since the utterance before}.
 
 For a calm caller with :math:`b \le b_j`, :math:`M_t - \sum_{s \le t} \Delta_s` is a supermartingale, and with a reset
 at each crossing of a level :math:`A` so is :math:`A N_t + M_t - \sum \Delta_s`, :math:`N_t` counting the crossings.
-Hence :math:`E[N] \le T / A` in a call of :math:`T` hours, whatever the number of utterances in it.
+Hence :math:`E[N] \le T / A` in a call of :math:`T` hours, whatever the number of utterances in it. A factor of 1 bets
+nothing: it stands for a voice that is not scored, and for words that are not there.
 
 **The caller is not known**, so an alarm needs the evidence against *every* offset, at a price that follows how rare
 the offset is:
@@ -33,13 +49,14 @@ the offset is:
 A caller in cell :math:`j` alarms at most :math:`1 / (A a_j)` times an hour, and over callers
 :math:`\sum_j \pi_j / (A a_j) = 1 / A`. So the **bound**, level :math:`A = 100 / B` for a budget of :math:`B` false
 alarms per 100 call-hours, holds marginally over callers. One particular caller whose calm voice lies far out in the
-population is not protected by it; such callers are only rare.
+population is not protected by it; such callers are only rare. Cells of the words have their prices :math:`a'_k` in the
+same way, and a pair of cells has the product.
 
-**From bound to level.** Such bounds are loose, and what they give away is delay. `log_slack` measures by how much, on
-simulated calls of calm callers of the same law, every utterance at full weight. The level used is the bound's, lowered
-by that slack: it is calibrated, not proved. Both hold as far as new callers follow the measured :math:`\tau` and
-:math:`\sigma`, and on average over references: one that rests on few callers may by chance be calmer than those to
-come. Only calls of unseen callers can show that they do.
+**From bound to level.** Such bounds are loose, and what they give away is delay. `voicepipe.stress.slack` measures by
+how much, on simulated calls of calm callers of the same law, every utterance at full weight. The level used is the
+bound's, lowered by that slack: it is calibrated, not proved. Both hold as far as new callers follow the measured
+:math:`\tau` and :math:`\sigma`, and on average over references: one that rests on few callers may by chance be calmer
+than those to come. Only calls of unseen callers can show that they do.
 
 Evidence is nondecreasing in every score, so more stress never delays an alarm.
 
@@ -51,11 +68,12 @@ References
    arXiv 2203.03532.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from voicepipe.types import DoubleArray
 
@@ -66,26 +84,31 @@ STRANGE_WIDTH_Z = 1.0
 
 STAKES = np.array([0.7, 0.95])
 """Means m of the strangeness of stressed speech that the bets are made for: plain and strong stress."""
-
 OFFSETS = np.arange(0.0, 5.01, 0.5)
 """Caller offsets b_j, in units of `between_sd`. The part of a normal population beyond the last is 3e-7."""
 
-CALL_HOURS = 0.1
-UTTERANCES_PER_CALL_HOUR = 480
-"""Shape of the simulated calls: 6 minutes, an utterance of the caller every 7.5 s."""
-EARLY_UTTERANCES = 4
-"""Utterances of a simulated call whose baseline is not ready."""
-COOL_DOWN_UTTERANCES = 8
-"""Utterances after an alarm in which a simulated call cannot alarm again."""
-SIMULATED_CALLS = 30_000
-BUDGETS = np.array([0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
-"""False alarms per 100 call-hours at which the slack is measured; the rarest is 9 alarms in the simulated hours."""
+WORD_STAKES = np.array([0.4, 0.9])
+"""Means of the frustration in a stressed caller's words that the bets are made for: now and then, and all the time."""
+WORD_OFFSETS = np.arange(0.0, 3.01, 1.0)
+"""Caller offsets c_k of the words, in units of `WORD_SPREAD`."""
+WORD_SPREAD = 0.5
+"""Spread over calm callers, in probits: of 100 callers whose ordinary one has 5 %, three have 25 % and more."""
 
-PRICES: DoubleArray = len(OFFSETS) * np.diff(ndtr(np.concatenate(([-np.inf], OFFSETS[:-1], [np.inf]))))
-"""Prices a_j of a normal population; the last cell takes the rest of the tail."""
+SHARES = np.array([0.4, 0.2, 0.4])
+"""Weights of the voice, of both, and of the words alone."""
 
 MASS_LIMIT = 1e200
 """Where accumulation stops, far above any level."""
+
+
+def _prices(offsets: DoubleArray) -> DoubleArray:
+    """Return the prices of the cells of a normal population; the last cell takes the rest of the tail."""
+    cells = np.diff(ndtr(np.concatenate(([-np.inf], offsets[:-1], [np.inf]))))
+    return np.asarray(len(offsets) * cells, dtype=np.float64)
+
+
+PRICES = _prices(OFFSETS)
+WORD_PRICES = _prices(WORD_OFFSETS)
 
 
 def strangeness(z: npt.ArrayLike) -> DoubleArray:
@@ -93,15 +116,13 @@ def strangeness(z: npt.ArrayLike) -> DoubleArray:
     return np.asarray(ndtr((np.asarray(z, dtype=np.float64) - HALF_STRANGE_Z) / STRANGE_WIDTH_Z), dtype=np.float64)
 
 
-def bets(
-    z: npt.ArrayLike, *, weight: npt.ArrayLike, between_sd: npt.ArrayLike, within_sd: npt.ArrayLike
-) -> DoubleArray:
-    """Return one utterance's e-values, for many calls at once.
+def bets(z: npt.ArrayLike, *, between_sd: npt.ArrayLike, within_sd: npt.ArrayLike) -> DoubleArray:
+    """Return the e-values of one utterance's voice, for many calls at once.
 
     Parameters
     ----------
-    z, weight, between_sd, within_sd : array_like, shape (...)
-        Normal score, weight 0..1, and the spread of the utterance's kind of calm speech.
+    z, between_sd, within_sd : array_like, shape (...)
+        Normal score, and the spread of the utterance's kind of calm speech.
 
     Returns
     -------
@@ -110,121 +131,148 @@ def bets(
     """
     offset_z = OFFSETS * np.asarray(between_sd, dtype=np.float64)[..., None]
     width = np.hypot(STRANGE_WIDTH_Z, np.asarray(within_sd, dtype=np.float64))[..., None]
-    mean = ndtr((offset_z - HALF_STRANGE_Z) / width)[..., None]
-    stake = np.maximum(STAKES - mean, 0.0) / (mean * (1.0 - mean))
-    full = 1.0 + stake * (strangeness(z)[..., None, None] - mean)
-    return np.asarray(full ** np.asarray(weight, dtype=np.float64)[..., None, None], dtype=np.float64)
+    mean = ndtr((offset_z - HALF_STRANGE_Z) / width)
+    return _bet(strangeness(z)[..., None, None], mean[..., None], STAKES)
 
 
-def accumulate(mass: DoubleArray, *, call_hours: npt.ArrayLike, e_values: DoubleArray) -> DoubleArray:
-    """Return the e-detectors after one more utterance, for many calls at once.
+def outspokenness(prob: npt.ArrayLike) -> DoubleArray:
+    """Return what is bet on of the probability that words show frustration: its excess over one half, 0..1.
+
+    Plain statements of a problem get some probability, too; what is more likely calm than not counts as calm.
+    """
+    return np.asarray(np.clip(2.0 * np.asarray(prob, dtype=np.float64) - 1.0, 0.0, 1.0), dtype=np.float64)
+
+
+def word_bets(prob: npt.ArrayLike, *, words_mean: float) -> DoubleArray:
+    """Return the e-values of one utterance's words, for many calls at once.
 
     Parameters
     ----------
-    mass : ndarray, shape (..., len(OFFSETS), len(STAKES))
-        M in call-hours; 0 at the start of a call.
-    call_hours : array_like, shape (...)
-        Hours of the call since the utterance before, 0 or more.
-    e_values : ndarray, shape (..., len(OFFSETS), len(STAKES))
-        From `bets`.
+    prob : array_like, shape (...)
+        Probability that the words show frustration, 0..1.
+    words_mean : float
+        Mean `outspokenness` of the words of an ordinary calm caller, with a margin; above 0 and below the lower stake.
+
+    Returns
+    -------
+    ndarray, shape (..., len(WORD_OFFSETS), len(WORD_STAKES)), float64
+        Above 0.
     """
-    entered = np.asarray(call_hours, dtype=np.float64)[..., None, None]
-    return np.asarray(np.minimum((mass + entered) * e_values, MASS_LIMIT), dtype=np.float64)
+    mean = ndtr(WORD_OFFSETS * WORD_SPREAD + ndtri(words_mean))
+    return _bet(outspokenness(prob)[..., None, None], mean[:, None], WORD_STAKES)
 
 
-def log_evidence(mass: DoubleArray) -> DoubleArray:
-    """Return the logarithm of the evidence in call-hours, shape (...), from e-detectors (..., offsets, stakes)."""
+def _bet(value: DoubleArray, mean: DoubleArray, stakes: DoubleArray) -> DoubleArray:
+    """Return 1 + kappa (value - mean), kappa the best stake against alternatives whose mean is one of `stakes`."""
+    stake = np.maximum(stakes - mean, 0.0) / (mean * (1.0 - mean))
+    return np.asarray(1.0 + stake * (value - mean), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The e-detectors of one call, or of many at once: M in call-hours.
+
+    Attributes
+    ----------
+    voice : ndarray, shape (..., len(OFFSETS), len(STAKES)), float64
+    both : ndarray, shape (..., len(OFFSETS), len(STAKES), len(WORD_OFFSETS), len(WORD_STAKES)), float64
+    words : ndarray, shape (..., len(WORD_OFFSETS), len(WORD_STAKES)), float64
+    """
+
+    voice: DoubleArray
+    both: DoubleArray
+    words: DoubleArray
+
+    @classmethod
+    def none(cls, *calls: int, transcripts: bool = True) -> Self:
+        """Return the e-detectors before the first utterance.
+
+        Parameters
+        ----------
+        *calls : int
+            Their leading shape.
+        transcripts : bool
+            False: no words will ever come, and only `voice` is kept.
+        """
+        voice, words = (len(OFFSETS), len(STAKES)), (len(WORD_OFFSETS), len(WORD_STAKES) * transcripts)
+        return cls(
+            voice=np.zeros((*calls, *voice)), both=np.zeros((*calls, *voice, *words)), words=np.zeros((*calls, *words))
+        )
+
+    def accumulate(
+        self,
+        voice: DoubleArray | None,
+        words: DoubleArray | None,
+        *,
+        weight: npt.ArrayLike = 1.0,
+        call_hours: npt.ArrayLike,
+    ) -> Self:
+        """Return the e-detectors after one more utterance.
+
+        Parameters
+        ----------
+        voice : ndarray, shape (..., len(OFFSETS), len(STAKES)), float64, or None
+            From `bets`; None where the voice is not scored.
+        words : ndarray, shape (..., len(WORD_OFFSETS), len(WORD_STAKES)), float64, or None
+            From `word_bets`; None where there is no transcript.
+        weight : array_like, shape (...)
+            0..1.
+        call_hours : array_like, shape (...)
+            Hours of the call since the utterance before, 0 or more.
+        """
+        heard = np.ones((len(OFFSETS), len(STAKES))) if voice is None else voice
+        said = np.ones((len(WORD_OFFSETS), len(WORD_STAKES))) if words is None else words
+        power, hours = np.asarray(weight, dtype=np.float64), np.asarray(call_hours, dtype=np.float64)
+        heard, said = heard ** power[..., None, None], said ** power[..., None, None]
+
+        def after(mass: DoubleArray, e_values: DoubleArray) -> DoubleArray:
+            entered = hours.reshape(hours.shape + (1,) * (mass.ndim - hours.ndim))
+            return np.minimum((mass + entered) * e_values, MASS_LIMIT)
+
+        if not self.words.size:
+            return replace(self, voice=after(self.voice, heard))
+        return type(self)(
+            voice=after(self.voice, heard),
+            both=after(self.both, heard[..., None, None] * said[..., None, None, :, :]),
+            words=after(self.words, said),
+        )
+
+    def without(self, calls: npt.NDArray[np.bool_]) -> Self:
+        """Return the e-detectors with those of some calls begun anew."""
+
+        def kept(mass: DoubleArray) -> DoubleArray:
+            return np.where(calls.reshape(calls.shape + (1,) * (mass.ndim - calls.ndim)), 0.0, mass)
+
+        return type(self)(voice=kept(self.voice), both=kept(self.both), words=kept(self.words))
+
+    @property
+    def log_voice(self) -> DoubleArray:
+        """Logarithm of the evidence of the voice alone, in call-hours, shape (...); -inf at the start."""
+        return _log(self._of_voice())
+
+    @property
+    def log_words(self) -> DoubleArray:
+        """Logarithm of the evidence of the words alone."""
+        return _log(self._of_words())
+
+    @property
+    def log_total(self) -> DoubleArray:
+        """Logarithm of the evidence that decides: the three averaged."""
+        both = np.min(self.both.mean(axis=(-3, -1)) / PRICES[:, None] / WORD_PRICES, axis=(-2, -1))
+        return _log(SHARES[0] * self._of_voice() + SHARES[1] * both + SHARES[2] * self._of_words())
+
+    def _of_voice(self) -> DoubleArray:
+        return np.asarray(np.min(self.voice.mean(axis=-1) / PRICES, axis=-1), dtype=np.float64)
+
+    def _of_words(self) -> DoubleArray:
+        return np.asarray(np.min(self.words.mean(axis=-1) / WORD_PRICES, axis=-1), dtype=np.float64)
+
+
+def _log(evidence: DoubleArray) -> DoubleArray:
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.min(np.mean(mass, axis=-1) / PRICES, axis=-1)), dtype=np.float64)
+        return np.asarray(np.log(evidence), dtype=np.float64)
 
 
 def log_bound(false_alarms_per_100_call_hours: npt.ArrayLike) -> DoubleArray:
     """Return the logarithm of the level that the bound gives to a budget, in call-hours."""
     return np.asarray(np.log(100.0 / np.asarray(false_alarms_per_100_call_hours)), dtype=np.float64)
-
-
-def simulated_calm_scores(spreads: Sequence[tuple[float, float]], *, calls: int, seed: int) -> DoubleArray:
-    """Return the normal scores of simulated calls, each of another calm caller.
-
-    Parameters
-    ----------
-    spreads : sequence of (between_sd, within_sd)
-        Of each utterance of a call, in order.
-    calls : int
-    seed : int
-
-    Returns
-    -------
-    ndarray, shape (calls, len(spreads)), float64
-    """
-    rng = np.random.default_rng(seed)
-    offset = rng.standard_normal((calls, 1))
-    between_sd, within_sd = np.array(spreads).T
-    return np.asarray(offset * between_sd + within_sd * rng.standard_normal((calls, len(spreads))), dtype=np.float64)
-
-
-def simulated_alarms(
-    z: DoubleArray, spreads: Sequence[tuple[float, float]], *, log_level: float = np.inf
-) -> tuple[npt.NDArray[np.int64], DoubleArray]:
-    """Accumulate evidence over simulated calls, begin anew after each alarm, and pause for `COOL_DOWN_UTTERANCES`.
-
-    Parameters
-    ----------
-    z : ndarray, shape (calls, utterances), float64
-    spreads : sequence of (between_sd, within_sd)
-        Of each utterance.
-    log_level : float
-        Logarithm of the level of an alarm, in call-hours.
-
-    Returns
-    -------
-    alarms : ndarray, shape (calls,), int64
-    peak : ndarray, shape (calls,), float64
-        Highest `log_evidence` in each call.
-    """
-    mass = np.zeros((len(z), len(OFFSETS), len(STAKES)))
-    peak = np.full(len(z), -np.inf)
-    alarms = np.zeros(len(z), dtype=np.int64)
-    quiet_until = np.zeros(len(z), dtype=np.int64)
-    for t, (between_sd, within_sd) in enumerate(spreads):
-        e_values = bets(z[:, t], weight=1.0, between_sd=between_sd, within_sd=within_sd)
-        mass = accumulate(mass, call_hours=1.0 / UTTERANCES_PER_CALL_HOUR, e_values=e_values)
-        reached = log_evidence(mass)
-        peak = np.maximum(peak, reached)
-        alarm = (reached >= log_level) & (t >= quiet_until)
-        alarms += alarm
-        quiet_until[alarm] = t + 1 + COOL_DOWN_UTTERANCES
-        mass[alarm] = 0.0
-    return alarms, peak
-
-
-def log_slack(early: tuple[float, float], ready: tuple[float, float], *, seed: int = 0) -> DoubleArray:
-    """Measure by how much the bound exceeds the level that keeps a budget, on simulated calm callers.
-
-    Parameters
-    ----------
-    early, ready : (between_sd, within_sd)
-        Spread of calm speech before and after the baseline is ready.
-    seed : int
-
-    Returns
-    -------
-    ndarray, shape (len(BUDGETS),), float64
-        `log_bound` minus the logarithm of the lowest level at which the simulated callers raise at most B false alarms
-        per 100 call-hours; 0 or more, so the level is never above the bound.
-    """
-    utterances = round(CALL_HOURS * UTTERANCES_PER_CALL_HOUR)
-    spreads = [early] * EARLY_UTTERANCES + [ready] * (utterances - EARLY_UTTERANCES)
-    z = simulated_calm_scores(spreads, calls=SIMULATED_CALLS, seed=seed)
-    peaks = np.concatenate([simulated_alarms(part, spreads)[1] for part in np.array_split(z, 8)])
-    order = np.argsort(-peaks)
-    levels = []
-    for budget in BUDGETS:
-        allowed = int(budget / 100.0 * CALL_HOURS * SIMULATED_CALLS)
-        low, high = 0, min(allowed, len(peaks) - 1)
-        while low < high:  # the most calls that may alarm at all, since some alarm more than once
-            middle = (low + high + 1) // 2
-            alarms, _ = simulated_alarms(z[order[: middle + 1]], spreads, log_level=float(peaks[order[middle]]))
-            low, high = (middle, high) if alarms.sum() <= allowed else (low, middle - 1)
-        levels.append(peaks[order[low]])
-    return np.asarray(np.maximum(0.0, log_bound(BUDGETS) - np.array(levels)), dtype=np.float64)
