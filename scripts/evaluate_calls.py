@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import beta
+from seal_model import seal
 from stress_calls import (
     BuiltCall,
     Scenario,
@@ -35,6 +36,7 @@ from stress_features import load_features
 
 from voicepipe.stress.calm import CalmReference
 from voicepipe.stress.episode import EpisodeConfig
+from voicepipe.stress.profile import MANIFEST
 from voicepipe.stress.scorer import OnnxStressScorer
 from voicepipe.types import EpisodeState
 
@@ -366,7 +368,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of calls")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--reference", type=Path, help="also write the calm reference of all speakers to this .npz file"
+        "--reference",
+        type=Path,
+        help="also write the calm reference of all speakers to this file, and its hash to a manifest beside it",
     )
     args = parser.parse_args(argv)
 
@@ -402,6 +406,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.reference:
         everyone = reference_of(studies["with the embedding"].reference_calls)
         np.savez_compressed(args.reference, **everyone.to_arrays())
+        if (args.reference.parent / MANIFEST).is_file():
+            seal(args.reference.parent)
 
 
 def summary(study: Study) -> dict[str, Any]:

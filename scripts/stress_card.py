@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voicepipe.stress.scorer import read_manifest
+from voicepipe.stress.profile import read_manifest
 
 EARLY, OWN = "population baseline", "own baseline"
 

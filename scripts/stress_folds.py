@@ -27,8 +27,8 @@ from stress_model import (
 )
 
 from voicepipe.stress.baseline import BaselineNorms
+from voicepipe.stress.profile import MANIFEST_FORMAT
 from voicepipe.stress.prosody import PROSODY_VERSION
-from voicepipe.stress.scorer import MANIFEST_FORMAT
 from voicepipe.types import DoubleArray
 
 LICENCE = (

@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import onnxruntime
+from seal_model import seal
 from stress_corpora import read_corpora
 from stress_features import cache_features
 from stress_fit import Recipe, to_onnx
@@ -76,6 +77,7 @@ def main() -> None:
     corpora = sorted({clip.corpus for clip in clips})
     write_model(final, args.out, model_id=args.out.name, corpora=corpora, seed=args.seed, whisper_sha256=whisper_sha256)
     np.savez(args.out / "calm.npz", **calm_reference(scored, data, calibrations=(both, alone)).to_arrays())
+    seal(args.out)
     print(f"wrote {args.out}", flush=True)
     if args.folds is not None:
         for fold, model in enumerate(fold_models):
@@ -92,6 +94,7 @@ def main() -> None:
             )
             reference = calm_reference(others, data, calibrations=cross)
             np.savez(folder / "calm.npz", **reference.to_arrays())
+            seal(folder)
             held_out = sorted(set(data.label.speaker[folds == fold].tolist()))
             (folder / "held_out.txt").write_text("\n".join(held_out) + "\n", encoding="utf-8")
         _write_out_of_fold(args.folds.parent / "oof.npz", scored, data, calibrations=(both, alone))

@@ -4,11 +4,9 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +14,8 @@ from rich.text import Text
 from voicepipe import __version__
 from voicepipe.config import Settings
 from voicepipe.speech import weights
-from voicepipe.types import VoicepipeError
+from voicepipe.stress.profile import PROFILE, read_profile
+from voicepipe.types import ModelError, VoicepipeError
 
 _LIBRARIES = (
     "ctranslate2",
@@ -110,15 +109,14 @@ def model_table(settings: Settings) -> Table:
             listed.weights.licence,
             str(listed.path),
         )
-    manifest = _manifest(settings)
-    size_mb = sum(path.stat().st_size for path in settings.stress_model.glob("*") if path.is_file()) / 1e6
-    table.add_row(
-        f"stress {manifest.get('model_id', settings.stress_model.name)}",
-        "yes" if manifest else "no",
-        f"{size_mb:.1f} MB",
-        str(manifest.get("licence", "unknown")),
-        str(settings.stress_model),
-    )
+    folder = settings.stress_model
+    size_mb = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+    try:
+        profile = read_profile(folder)
+        name, here, licence = profile.model_id, "yes", profile.manifest.licence
+    except ModelError:
+        name, here, licence = folder.name, "no: voicepipe models verify", "unknown"
+    table.add_row(f"stress {name}", here, f"{size_mb:.1f} MB", licence, str(folder))
     return table
 
 
@@ -187,32 +185,24 @@ def _vad() -> Finding:
 def _stress(settings: Settings) -> list[Finding]:
     from voicepipe.stress.scorer import OnnxStressScorer
 
-    manifest = _manifest(settings)
+    folder = settings.stress_model
     try:
-        scorer = OnnxStressScorer(settings.stress_model)
+        profile = OnnxStressScorer(folder).profile
+        profile.calm_reference()
     except VoicepipeError as error:
-        return [
-            Finding(
-                thing="stress model",
-                verdict=Verdict.BROKEN,
-                detail=str(error),
-                mend=f"restore {settings.stress_model} from the release, or train it: scripts/train_stress.py",
-            )
-        ]
+        mend = f"restore {folder} from the release, or train it: scripts/train_stress.py"
+        if (folder / PROFILE).exists():
+            mend = f"restore {folder} from its backup, or make it again: voicepipe calibrate"
+        return [Finding(thing="stress model", verdict=Verdict.BROKEN, detail=str(error), mend=mend)]
+    site = profile.site
+    origin = f"profile of {profile.manifest.model_id}, {site.callers} callers, {site.made_on}, " if site else ""
     return [
         Finding(
             thing="stress model",
             verdict=Verdict.FINE,
-            detail=f"{scorer.model_id}, {settings.stress_model}, hashes verified, licence: {manifest.get('licence')}",
+            detail=f"{profile.model_id}, {origin}{folder}, hashes verified, licence: {profile.manifest.licence}",
         )
     ]
-
-
-def _manifest(settings: Settings) -> dict[str, Any]:
-    try:
-        return tomllib.loads((settings.stress_model / "manifest.toml").read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError):
-        return {}
 
 
 def _store(settings: Settings) -> Finding:

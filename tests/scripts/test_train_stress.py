@@ -14,6 +14,7 @@ pytest.importorskip("sklearn")
 from stress_corpora import Clip, read_corpora
 from stress_telephone import CODECS, RATE_HZ, Backgrounds, through_line
 
+from voicepipe.stress import slack
 from voicepipe.stress.prosody import FEATURES, PROSODY_VERSION
 from voicepipe.stress.scorer import OnnxStressScorer
 from voicepipe.types import FloatArray, ProsodyFeatures
@@ -180,6 +181,7 @@ def test_trains_writes_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     out, folds = tmp_path / "toy", tmp_path / "folds"
     arguments = ["--corpora", tmp_path / "corpora", "--whisper", tmp_path / "whisper", "--out", out]
     arguments += ["--cache", tmp_path / "cache", "--folds", folds, "--fold-count", "2", "--draws", "2"]
+    monkeypatch.setattr(slack, "SIMULATED_CALLS", 600)
     monkeypatch.setattr(sys, "argv", ["train_stress.py", *map(str, arguments), "--conditions"])
     train_stress.main()
 

@@ -1,12 +1,5 @@
-"""The stress score of an utterance: prosody and speech embedding against the caller's baseline, by an ONNX model.
+"""The stress score of an utterance: prosody and speech embedding against the caller's baseline, by an ONNX model."""
 
-A model is a folder: ``model.onnx`` (the network with its calibration), ``norms.npz`` (the population's norms that every
-baseline starts from), and ``manifest.toml`` (what it was made from and for, and the hashes of the two).
-"""
-
-import hashlib
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +8,10 @@ import numpy as np
 from voicepipe.ports import CallerBaseline
 from voicepipe.stress.baseline import Baseline, BaselineNorms, Norm
 from voicepipe.stress.explain import ablate, strongest
+from voicepipe.stress.profile import ScoreMap, read_profile
 from voicepipe.stress.prosody import FEATURES, PROSODY_VERSION
 from voicepipe.types import FloatArray, ModelError, ProsodyFeatures, StressScore
 
-MANIFEST_FORMAT = 1
 MATURITY_HALF_S = 10.0
 """Seconds of speech at which a baseline counts as half grown; the model was trained with it."""
 CONFIDENCE_HALF_S = 0.6
@@ -29,88 +22,23 @@ CONFIDENCE_WITHOUT_EMBEDDING = 0.6
 """Confidence of prosody alone, relative to both."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelManifest:
-    """What a stress model says of itself.
-
-    Attributes
-    ----------
-    model_id : str
-    licence : str
-        What the weights may be used for.
-    prosody_version : str
-        Version of the feature set that it was trained on.
-    whisper : str
-        The model whose embedding it takes.
-    whisper_sha256 : str
-        Hash of that model's ``model.bin``.
-    embedding_size : int
-        Length of the embedding.
-    emotions : tuple of str
-    sha256 : mapping of str to str
-        Hash of each file of the folder that the model consists of.
-    corpora : tuple of str
-        What it was trained on.
-    """
-
-    model_id: str
-    licence: str
-    prosody_version: str
-    whisper: str
-    whisper_sha256: str
-    embedding_size: int
-    emotions: tuple[str, ...]
-    sha256: dict[str, str]
-    corpora: tuple[str, ...]
-
-
-def read_manifest(model_dir: Path) -> ModelManifest:
-    """Read a model's manifest and check the files that it names.
-
-    Raises
-    ------
-    ModelError
-        If the manifest is missing or of another format, or a file is missing or not the one that was written.
-    """
-    path = model_dir / "manifest.toml"
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        if fields["format"] != MANIFEST_FORMAT:
-            raise ModelError(f"{path} has format {fields['format']}, this version reads {MANIFEST_FORMAT}.")
-        manifest = ModelManifest(
-            model_id=fields["model_id"],
-            licence=fields["licence"],
-            prosody_version=fields["prosody_version"],
-            whisper=fields["whisper"],
-            whisper_sha256=fields["whisper_sha256"],
-            embedding_size=fields["embedding_size"],
-            emotions=tuple(fields["emotions"]),
-            sha256=dict(fields["sha256"]),
-            corpora=tuple(fields["corpora"]),
-        )
-    except FileNotFoundError as error:
-        raise ModelError(f"No stress model in {model_dir}: manifest.toml is missing.") from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} cannot be read ({error}): restore it from the release.") from error
-    except KeyError as error:
-        raise ModelError(f"{path} lacks {error}: restore it from the release.") from error
-    for name in ("model.onnx", "norms.npz"):
-        file = model_dir / name
-        if not file.is_file():
-            raise ModelError(f"{file} is missing: restore the model's folder from the release.")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != manifest.sha256.get(name):
-            raise ModelError(f"{file} is not the file that manifest.toml names: restore the model's folder.")
-    return manifest
-
-
 class OnnxStressScorer:
-    """Scores utterances with a model folder; implements `voicepipe.ports.StressScorer`.
+    """Scores utterances with a model, or a site's profile of one; implements `voicepipe.ports.StressScorer`.
 
-    One scorer serves all calls and threads: what belongs to a caller is in its `Baseline`.
+    One scorer serves all calls and threads: what belongs to a caller is in its `Baseline`. A profile maps scores to the
+    site's probabilities; baselines follow the model's own scores, so that a profile meets the scores it was fitted to.
 
     Parameters
     ----------
-    model_dir : Path
+    folder : Path
+        Of the model or the profile, see `voicepipe.stress.profile`.
+
+    Attributes
+    ----------
+    profile : StressProfile
+    manifest : ModelManifest
+    model_id : str
+        Names the profile, too.
 
     Raises
     ------
@@ -118,11 +46,14 @@ class OnnxStressScorer:
         If the folder holds no usable model, or one for another set of prosody features.
     """
 
-    def __init__(self, model_dir: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         import onnxruntime
 
-        self.manifest = read_manifest(model_dir)
-        self.model_id: str = self.manifest.model_id
+        self.profile = read_profile(folder)
+        self.manifest = self.profile.manifest
+        self.model_id: str = self.profile.model_id
+        self._score_map: ScoreMap | None = self.profile.site.score_map if self.profile.site else None
+        model_dir = self.profile.model_dir
         if self.manifest.prosody_version != PROSODY_VERSION:
             raise ModelError(
                 f"The stress model in {model_dir} needs prosody features of version {self.manifest.prosody_version}, "
@@ -176,8 +107,9 @@ class OnnxStressScorer:
         rows = ablate(prosody.values, deviation=deviation, norm=mine.prosody)
         feeds = self._feeds(rows.prosody, rows.deviation, embedding, baseline=mine)
         logit, stress, affect, emotions = self._session.run(["logit", "stress", "affect", "emotions"], feeds)
+        prob = float(stress[0, 0])
         return StressScore(
-            stress=float(stress[0, 0]),
+            stress=prob if self._score_map is None else float(self._score_map.apply(prob)),
             arousal=float(affect[0, 0]),
             valence=float(affect[0, 1]),
             emotions={
@@ -208,8 +140,9 @@ class OnnxStressScorer:
     ) -> Baseline:
         """Return the baseline after one more utterance; see `voicepipe.stress.baseline.Baseline.after`."""
         self._check(prosody, embedding)
+        own = stress if self._score_map is None else float(self._score_map.undo(stress))
         return _own(baseline).after(
-            prosody, _finite(embedding), speech_s=speech_s, stress=stress, frozen=frozen, norms=self.norms
+            prosody, _finite(embedding), speech_s=speech_s, stress=own, frozen=frozen, norms=self.norms
         )
 
     def _check(self, prosody: ProsodyFeatures, embedding: FloatArray | None) -> None:
