@@ -2,16 +2,17 @@
 
 import random
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Self
 
-import numpy as np
-
 from voicepipe import __version__
 from voicepipe.config import Settings
+from voicepipe.conversation.cues import load_books
+from voicepipe.conversation.handoff import handoff
+from voicepipe.conversation.wording import Quote
 from voicepipe.events.calls import CallEndedEvent, CallStartedEvent, build_call_ended, build_call_started
 from voicepipe.events.config import KafkaConfig, WebhookConfig
 from voicepipe.events.contract import TOPICS
@@ -22,25 +23,29 @@ from voicepipe.events.kafka_connection import ensure_topics
 from voicepipe.events.listener import FeedbackListener
 from voicepipe.events.recorder import Recorder
 from voicepipe.events.relay import Backoff, Relay, SinkStatus
+from voicepipe.events.reroute import Handoff as WireHandoff
 from voicepipe.events.reroute import RerouteConfig, RerouteEvent, Versions, build_reroute
-from voicepipe.events.store import Store
+from voicepipe.events.retention import Retention
+from voicepipe.events.store import Clock, Sinks, Store
 from voicepipe.events.webhook import WebhookSink
 from voicepipe.pipeline.call import Models, analyze_call
 from voicepipe.ports import EventSink
 from voicepipe.speech import weights
+from voicepipe.speech.phrases import PhraseBook
 from voicepipe.speech.vad import SileroDetector
 from voicepipe.speech.whisper import WhisperTranscriber
-from voicepipe.stress.calm import CalmReference
+from voicepipe.speech.words import WordsReader
 from voicepipe.stress.scorer import OnnxStressScorer
 from voicepipe.types import (
     Call,
     CallEvent,
     CallStarted,
     CallSummary,
+    ConsentApplied,
     Coverage,
     Episode,
+    Erasure,
     MediaEvent,
-    ModelError,
     ScoredUtterance,
     SinkError,
     StoreError,
@@ -48,6 +53,9 @@ from voicepipe.types import (
 
 FEEDBACK_GROUP = "voicepipe-feedback"
 """Consumer group that shares the answers of supervisors among all running services."""
+
+Books = Mapping[str, PhraseBook]
+"""Phrases by language."""
 
 Told = tuple[CallEvent, RerouteEvent | None]
 """One thing that a call tells, and the reroute that it causes, if it is an episode."""
@@ -68,6 +76,8 @@ class Listener:
         Shared by all calls.
     versions : Versions
         What every event says of its origin.
+    books : mapping of str to PhraseBook
+        By what the handoff finds its quotes.
 
     Raises
     ------
@@ -84,8 +94,10 @@ class Listener:
             detector=SileroDetector(),
             transcriber=WhisperTranscriber(whisper_dir, config=whisper),
             scorer=scorer,
-            calm=_calm_reference(settings),
+            calm=scorer.profile.calm_reference(),
+            words=WordsReader.load(settings.frustration_model, config=settings.words),
         )
+        self.books = load_books(settings.conversation_phrases)
         self.versions = Versions(
             code=__version__,
             model=scorer.model_id,
@@ -96,7 +108,7 @@ class Listener:
     def listen(self, media: Iterable[MediaEvent]) -> Iterator[Told]:
         """Analyse one call; see `voicepipe.pipeline.call.analyze_call`."""
         events = analyze_call(media, models=self.models, config=self._settings.analysis)
-        return tell_reroutes(events, versions=self.versions, config=self._settings.reroute)
+        return tell_reroutes(events, versions=self.versions, config=self._settings.reroute, books=self.books)
 
 
 class Courier:
@@ -110,7 +122,10 @@ class Courier:
         None for both: events are kept in the store and go nowhere.
     patient : bool
         For live calls: what the store cannot take now (a full disk, a database that is away) is held in memory and
-        written as soon as it can be; otherwise `record` raises. What supervisors answer is stored, too.
+        written as soon as it can be; otherwise `record` raises. What supervisors answer is stored, too, and what has
+        been kept long enough is deleted.
+    on_failure : callable, optional
+        Is told where an error was survived, and which.
 
     Raises
     ------
@@ -125,18 +140,16 @@ class Courier:
         kafka: KafkaConfig | None,
         webhook: WebhookConfig | None = None,
         patient: bool = False,
+        on_failure: Callable[[str, Exception], None] | None = None,
     ) -> None:
         sinks: list[EventSink] = []
-        topics: dict[str, Collection[str]] = {}
         if kafka is not None:
             sinks.append(KafkaSink(kafka))
-            topics[KafkaSink.name] = TOPICS
         if webhook is not None:
             sinks.append(WebhookSink(webhook, unix_time_s=time.time))
-            topics[WebhookSink.name] = webhook.topics
         relay = settings.relay
         self._backoff = Backoff(first_s=relay.backoff_first_s, cap_s=relay.backoff_cap_s)
-        self._store = Store.open(settings.store_url, sinks=topics, clock=_now)
+        self._store = _open_store(settings, sinks=_topics(kafka, webhook), clock=_now)
         self._relay = Relay(
             self._store,
             sinks,
@@ -150,7 +163,14 @@ class Courier:
         self._kafka = kafka
         self._recorder: Recorder | None = None
         self._feedback: FeedbackListener | None = None
+        self._retention: Retention | None = None
         if patient:
+            self._retention = Retention(
+                self._store,
+                config=settings.retention,
+                clock=_now,
+                on_failure=lambda error: on_failure("retention", error) if on_failure else None,
+            )
             self._recorder = Recorder(self._store, backoff=self._backoff, rng=random.Random())  # noqa: S311
             if kafka is not None:
                 self._feedback = FeedbackListener(
@@ -166,9 +186,13 @@ class Courier:
             self._recorder.start()
         if self._feedback is not None:
             self._feedback.start()
+        if self._retention is not None:
+            self._retention.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if self._retention is not None:
+            self._retention.stop()
         if self._feedback is not None:
             self._feedback.stop()
         if self._recorder is not None:
@@ -249,11 +273,14 @@ class RerouteTeller:
     ----------
     versions : Versions
     config : RerouteConfig
+    books : mapping of str to PhraseBook, optional
+        By what the handoff finds its quotes; those of the package otherwise.
     """
 
-    def __init__(self, *, versions: Versions, config: RerouteConfig) -> None:
+    def __init__(self, *, versions: Versions, config: RerouteConfig, books: Books | None = None) -> None:
         self._versions = versions
         self._config = config
+        self._books = books
         self._call: Call | None = None
         self._heard: list[ScoredUtterance] = []
 
@@ -264,6 +291,12 @@ class RerouteTeller:
             self._call = event.call
         elif isinstance(event, ScoredUtterance):
             self._heard.append(event)
+        elif isinstance(event, ConsentApplied):
+            self._call = event.call
+            if event.erases is Erasure.EVERYTHING:
+                self._heard.clear()
+            elif event.erases is Erasure.ACOUSTICS:
+                self._heard = [replace(one, score=None, frustration=None) for one in self._heard]
         elif isinstance(event, Episode) and self._call is not None:
             reroute = build_reroute(
                 event,
@@ -272,13 +305,35 @@ class RerouteTeller:
                 coverage=event.coverage or Coverage(speech_s=0.0),
                 versions=self._versions,
                 config=self._config,
+                handoff=_handoff_of(self._heard, at_s=event.at_s, books=self._books),
             )
         return event, reroute
 
 
-def tell_reroutes(events: Iterable[CallEvent], *, versions: Versions, config: RerouteConfig) -> Iterator[Told]:
+def _handoff_of(heard: Sequence[ScoredUtterance], *, at_s: float, books: Books | None) -> WireHandoff:
+    """Return the call up to a moment in short, as it goes on the wire."""
+    told = handoff(heard, at_s=at_s, books=books)
+    return WireHandoff(
+        last_turns=(),
+        wants=" ".join(quote.text for quote in told.wants) or None,
+        tried=_texts(told.tried),
+        promised=_texts(told.promises),
+        amounts=_texts(told.amounts),
+        open_question=told.question.text if told.question else None,
+        mood=told.mood.direction if told.mood else None,
+        text=told.to_text() or None,
+    )
+
+
+def _texts(quotes: Sequence[Quote]) -> tuple[str, ...] | None:
+    return tuple(quote.text for quote in quotes) or None
+
+
+def tell_reroutes(
+    events: Iterable[CallEvent], *, versions: Versions, config: RerouteConfig, books: Books | None = None
+) -> Iterator[Told]:
     """Pass on the events of one call, each episode with its reroute; see `RerouteTeller`."""
-    teller = RerouteTeller(versions=versions, config=config)
+    teller = RerouteTeller(versions=versions, config=config, books=books)
     return map(teller.tell, events)
 
 
@@ -294,17 +349,32 @@ def waiting_events(settings: Settings) -> int:
         return store.depth(KafkaSink.name).pending
 
 
-def _calm_reference(settings: Settings) -> CalmReference:
-    """Load the calm reference of the stress model."""
-    path = settings.stress_model / "calm.npz"
-    try:
-        with np.load(path) as arrays:
-            return CalmReference.from_arrays(arrays)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"The calm reference {path} cannot be read ({error}): restore it, or train the model again with "
-            f"scripts/train_stress.py."
-        ) from error
+def open_store(settings: Settings, *, clock: Clock) -> Store:
+    """Open the store as the live service does, so that what is recorded goes to the sinks of the settings.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be opened.
+    """
+    return _open_store(settings, sinks=_topics(settings.kafka, settings.webhook), clock=clock)
+
+
+def _open_store(settings: Settings, *, sinks: Sinks, clock: Clock) -> Store:
+    days = settings.retention.audit_days
+    return Store.open(
+        settings.store_url, sinks=sinks, clock=clock, keep_audit=None if days is None else timedelta(days=days)
+    )
+
+
+def _topics(kafka: KafkaConfig | None, webhook: WebhookConfig | None) -> dict[str, Collection[str]]:
+    """Return which topics each sink gets."""
+    topics: dict[str, Collection[str]] = {}
+    if kafka is not None:
+        topics[KafkaSink.name] = TOPICS
+    if webhook is not None:
+        topics[WebhookSink.name] = webhook.topics
+    return topics
 
 
 def _now() -> datetime:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from voicepipe.config import Settings
+from voicepipe.conversation.cues import load_books
 from voicepipe.events.reroute import Versions
 from voicepipe.gateways.server import LiveServer
 from voicepipe.pipeline.pool import CallPool
@@ -45,6 +46,7 @@ class Scribe:
         self._settings = settings
         self._versions = versions
         self._observer = observer
+        self._books = load_books(settings.conversation_phrases)
         self._tellers: dict[str, RerouteTeller] = {}
         self._told: queue.Queue[CallEvent | None] = queue.Queue(_WRITTEN_DOWN)
         self._halt = threading.Event()
@@ -74,7 +76,7 @@ class Scribe:
         call_id = event.call.call_id if isinstance(event, CallStarted | CallSummary) else event.call_id
         teller = self._tellers.get(call_id)
         if teller is None:
-            teller = RerouteTeller(versions=self._versions, config=self._settings.reroute)
+            teller = RerouteTeller(versions=self._versions, config=self._settings.reroute, books=self._books)
             self._tellers[call_id] = teller
         told, reroute = teller.tell(event)
         if isinstance(event, CallSummary):
@@ -112,7 +114,9 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     telemetry = Telemetry()
-    with Courier(settings, kafka=settings.kafka, webhook=settings.webhook, patient=True) as courier:
+    with Courier(
+        settings, kafka=settings.kafka, webhook=settings.webhook, patient=True, on_failure=telemetry.on_failure
+    ) as courier:
         scribe: Scribe | None = None
 
         def deliver(event: CallEvent) -> None:

@@ -5,13 +5,14 @@ from rich.table import Table
 from rich.text import Text
 
 from voicepipe.events.reroute import RerouteEvent
-from voicepipe.types import CallSummary, Channel, Episode, EpisodeState, ScoredUtterance
+from voicepipe.types import CallSummary, Channel, Episode, EpisodeState, Reason, ScoredUtterance
 
 BAR_CELLS = 12
 HIGH_STRESS = 0.65
 """From here a score is drawn as high and explained; what raises an alert is the episode, never one score."""
 _CARD_REASONS = 2
 """Reasons shown for each utterance of an alert, the strongest first."""
+_ASKED_FOR = {"human": "person", "supervisor": "supervisor", "complaint": "way to complain"}
 _LEVELS = ((0.35, "green"), (HIGH_STRESS, "yellow"), (1.01, "red"))
 _SPEAKER_STYLE = {Channel.CALLER: "bold cyan", Channel.AGENT: "blue", Channel.MIXED: "bold cyan"}
 
@@ -51,23 +52,42 @@ def utterance_line(scored: ScoredUtterance, *, reasons: bool = False) -> Table:
         stress_bar(scored.score.stress if scored.score else None),
         said,
     )
-    if reasons and scored.score is not None and scored.score.stress >= HIGH_STRESS:
-        for feature in scored.score.top_features:
-            line.add_row("", "", "", Text(f"· {feature.text}", "dim"))
+    for reason in _reasons(scored) if reasons else ():
+        line.add_row("", "", "", Text(f"· {reason}", "dim"))
     return line
+
+
+def _reasons(scored: ScoredUtterance) -> list[str]:
+    """Say in plain words what stands out in an utterance: a request, frustrated words, a stressed voice."""
+    found = []
+    if scored.human_request is not None:
+        found.append(f"asks for a {_ASKED_FOR[scored.human_request.kind]}: “{scored.human_request.quote}”")
+    if scored.frustration is not None and scored.frustration.prob >= HIGH_STRESS and scored.frustration.words:
+        found.append("says: " + ", ".join(f"“{words}”" for words in scored.frustration.words))
+    if scored.score is not None and scored.score.stress >= HIGH_STRESS:
+        found.extend(feature.text for feature in scored.score.top_features)
+    return found
 
 
 def episode_line(episode: Episode) -> Table:
     """Compose the line of an episode that opened or closed."""
     evidence = episode.evidence
-    if episode.state is EpisodeState.OPENED:
+    if episode.state is EpisodeState.CLOSED:
+        heights = [
+            f"{name} {value:.2f}"
+            for name, value in (("mean", episode.mean), ("peak", episode.peak))
+            if value is not None
+        ]
+        news = Text(": ".join(["episode closed", *filter(None, [", ".join(heights)])]), style="bold")
+    elif Reason.HUMAN_REQUESTED in episode.reasons:
+        news = Text("the caller asks for a person", style="bold red")
+    else:
+        peak = "" if episode.peak is None else f", peak {episode.peak:.2f}"
         news = Text(
             f"stress persists: {evidence.stressed_speech_s:.0f} s of stressed speech in {len(evidence.utterances)} "
-            f"utterances since {clock(episode.opened_s)}, peak {episode.peak:.2f}",
+            f"utterances since {clock(episode.opened_s)}{peak}",
             style="bold red",
         )
-    else:
-        news = Text(f"episode closed: mean {episode.mean:.2f}, peak {episode.peak:.2f}", style="bold")
     mark = "▲" if episode.state is EpisodeState.OPENED else "▼"
     line = _columns()
     line.add_row(Text(clock(episode.at_s), "dim"), Text(mark, news.style), "", news)
@@ -92,31 +112,52 @@ def alert_card(event: RerouteEvent, *, title: str | None = None) -> Panel:
     card.add_row("call", of_call + (f"  queue {event.call.queue}" if event.call.queue else ""))
     card.add_row("asks for", f"{event.target_skill}, urgency {event.urgency}: {', '.join(event.reasons)}")
     stress, evidence = event.stress, event.evidence
-    card.add_row(
-        "stress",
-        f"peak {stress.peak:.2f}, mean {stress.mean:.2f}, {stress.stressed_speech_s:.0f} s of stressed speech since "
-        f"{clock(event.opened_s)}",
-    )
+    heights = [
+        f"{name} {value:.2f}" for name, value in (("peak", stress.peak), ("mean", stress.mean)) if value is not None
+    ]
+    lasted = f"{stress.stressed_speech_s:.0f} s of speech since {clock(event.opened_s)}"
+    card.add_row("stress", ", ".join([*heights, lasted]))
+    streams = [
+        f"{name} alone {value:.1f}"
+        for name, value in (("voice", evidence.log_e_voice), ("words", evidence.log_e_words))
+        if value is not None
+    ]
     card.add_row(
         "evidence",
         f"log e {evidence.log_e:.1f} against {evidence.log_e_threshold:.1f}, the level of "
-        f"{evidence.false_alarms_per_100_call_hours:g} false alarms per 100 call-hours",
+        f"{evidence.false_alarms_per_100_call_hours:g} false alarms per 100 call-hours"
+        + (f" (alone: {streams})" if streams else ""),
     )
     for utterance in evidence.utterances:
-        said = Text.assemble(
-            f"{clock(utterance.start_s)}  ", stress_bar(utterance.stress, cells=6), f"  “{utterance.quote or ''}”"
-        )
-        if utterance.deviations:
-            reasons = "; ".join(deviation.text for deviation in utterance.deviations[:_CARD_REASONS])
-            said.append(f"\n{reasons}", style="dim")
+        bar = stress_bar(utterance.stress, cells=6)
+        said = Text.assemble(f"{clock(utterance.start_s)}  ", bar, f"  “{utterance.quote or ''}”")
+        reasons = [deviation.text for deviation in utterance.deviations[:_CARD_REASONS]]
+        if utterance.human_request is not None:
+            reasons.insert(0, f"asks for a {_ASKED_FOR.get(utterance.human_request.kind, 'person')}")
+        if reasons:
+            said.append("\n" + "; ".join(reasons), style="dim")
         card.add_row("", said)
-    turns = [Text.assemble((f"{turn.channel}: ", "bold"), turn.text) for turn in event.handoff.last_turns]
+    told = event.handoff
+    for name, texts in (
+        ("wants", [told.wants] if told.wants else []),
+        ("tried", told.tried or ()),
+        ("promised", told.promised or ()),
+        ("open", [told.open_question] if told.open_question else []),
+    ):
+        if texts:
+            card.add_row(name, Text("\n").join(Text(f"“{text}”") for text in texts))
+    turns = [Text.assemble((f"{turn.channel}: ", "bold"), turn.text) for turn in told.last_turns]
     card.add_row("handoff", Text("\n").join(turns))
     card.add_row("coverage", f"{event.coverage.ratio:.0%} of the speech was heard in full")
     versions = event.versions.model_dump(exclude_none=True)
     card.add_row("versions", "  ".join(f"{name} {version}" for name, version in versions.items()))
     style = "red" if event.kind == "requested" else "green"
     return Panel(card, title=title or str(event.event_id)[:8], title_align="left", border_style=style)
+
+
+def _heights(**values: float | None) -> str:
+    """Write numbers with their names; those that are not there are left out."""
+    return ", ".join(f"{name} {value:.2f}" for name, value in values.items() if value is not None)
 
 
 def _columns() -> Table:

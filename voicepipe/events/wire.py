@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicepipe.events.envelope import occurred_at
-from voicepipe.types import Call, Channel, Coverage, Roles
+from voicepipe.types import Basis, Call, Channel, Coverage, Roles
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
@@ -31,6 +31,8 @@ class CallFacts(WireModel):
     agent_id: str | None = None
     language: str | None = Field(default=None, description="ISO 639-1 code, where the operator gave one.")
     consent: str | None = Field(default=None, description="The record of consent to recording and analysis.")
+    basis: Basis | None = Field(default=None, description="On what footing the caller is listened to.")
+    caller_id: str | None = Field(default=None, description="Keyed hash of the caller's number, where one is made.")
 
     @classmethod
     def of(cls, call: Call) -> "CallFacts":
@@ -45,6 +47,8 @@ class CallFacts(WireModel):
             agent_id=call.agent_id,
             language=call.language,
             consent=call.consent,
+            basis=call.basis,
+            caller_id=call.caller_id,
         )
 
 

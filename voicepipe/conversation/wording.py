@@ -1,0 +1,115 @@
+"""Words and sentences of a transcript: how they are counted, and where a sentence ends."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from voicepipe.types import Channel, ScoredUtterance
+
+SPACELESS = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
+"""ISO 639 codes of languages written without spaces between words: their speech is counted in characters."""
+
+_CHARACTER = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_TOKEN = re.compile(rf"[{_CHARACTER}]|\[[^\[\]\s]*\]|[^\W_{_CHARACTER}]+(?:['’.,\-][^\W_{_CHARACTER}]+)*")
+_MARK = re.compile(r"\[[^\[\]\s]*\]")
+_END = re.compile(rf"(?<=[.!?…])[\"»”')]*\s+|(?<=[。！？；])|(?<=[?!.])(?=[{_CHARACTER}])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Words of the transcript, as they stand in it.
+
+    Attributes
+    ----------
+    channel : Channel
+    index : int
+        Of the utterance, within its channel.
+    start_s : float
+        Offset in the call at which the utterance begins.
+    text : str
+        A substring of the utterance's transcript, which is redacted.
+    """
+
+    channel: Channel
+    index: int
+    start_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One sentence of one utterance.
+
+    Attributes
+    ----------
+    utterance : ScoredUtterance
+    text : str
+        A substring of the utterance's transcript.
+    start : int
+        Its first character in there.
+    words : int
+        See `count_words`.
+    """
+
+    utterance: ScoredUtterance
+    text: str
+    start: int
+    words: int
+
+    @property
+    def quote(self) -> Quote:
+        """The sentence as a quote."""
+        return quote(self.utterance, self.text)
+
+
+def quote(utterance: ScoredUtterance, text: str) -> Quote:
+    """Quote words of an utterance."""
+    return Quote(channel=utterance.channel, index=utterance.index, start_s=utterance.start_s, text=text)
+
+
+def said(utterance: ScoredUtterance) -> str:
+    """Return the transcript of an utterance; empty where there is none."""
+    return utterance.transcript.text.strip() if utterance.transcript else ""
+
+
+def tokens(text: str) -> list[re.Match[str]]:
+    """Return the words of a text: runs of letters or digits, single Chinese or Japanese characters, redaction marks."""
+    return list(_TOKEN.finditer(text))
+
+
+def count_words(text: str) -> int:
+    """Count words; a Chinese or Japanese character counts as one, a redaction mark too."""
+    return len(_TOKEN.findall(text))
+
+
+def is_marked(text: str) -> bool:
+    """Tell whether a redaction mark stands in the text."""
+    return _MARK.search(text) is not None
+
+
+def sentences(utterance: ScoredUtterance) -> tuple[Sentence, ...]:
+    """Split an utterance at the marks that end a sentence; one without any is one sentence."""
+    text = said(utterance)
+    found, begin = [], 0
+    for end in [match.end() for match in _END.finditer(text)] + [len(text)]:
+        part = text[begin:end].strip()
+        if part and count_words(part):
+            start = begin + len(text[begin:end]) - len(text[begin:end].lstrip())
+            found.append(Sentence(utterance=utterance, text=part, start=start, words=count_words(part)))
+        begin = end
+    return tuple(found)
+
+
+def in_time(utterances: Iterable[ScoredUtterance]) -> tuple[ScoredUtterance, ...]:
+    """Order utterances of both sides by their start; the caller first where they start together."""
+    return tuple(sorted(utterances, key=lambda u: (u.start_s, u.end_s, u.channel is Channel.AGENT, u.index)))
+
+
+def main_language(utterances: Iterable[ScoredUtterance]) -> str | None:
+    """Return the language in which most characters were said; None where nothing was."""
+    weights: dict[str, int] = {}
+    for utterance in utterances:
+        if said(utterance) and utterance.transcript:
+            language = utterance.transcript.language
+            weights[language] = weights.get(language, 0) + len(said(utterance))
+    return max(sorted(weights), key=lambda language: weights[language]) if weights else None
