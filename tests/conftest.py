@@ -1,11 +1,18 @@
 """Fixtures that several rooms share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from voicepipe.speech import weights
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.browser import Tab
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +23,27 @@ def whisper_dir() -> Path:
     caches = os.environ.get("XDG_CACHE_HOME", "")
     cache = Path(caches) if caches.startswith("/") else Path.home() / ".cache"
     return weights.pull("base", cache_dir=cache / "voicepipe" / "whisper", say=print)
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A headless Chromium; it ends with the module, because its event loop bars `asyncio.run` from the thread."""
+    from tests.browser import VARIABLE, find_browser, launched
+
+    path = find_browser()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("this run must not leave the pages untested: install chromium")
+        pytest.skip(f"needs Chromium (Debian: apt-get install chromium) or {VARIABLE}")
+    with launched(path) as started:
+        yield started
+
+
+@pytest.fixture
+def tab(browser: "Browser") -> "Iterator[Tab]":
+    """A tab that fails its test if the page complains, or asks for anything but files."""
+    from tests.browser import open_tab
+
+    with open_tab(browser) as opened:
+        yield opened
+        opened.check()

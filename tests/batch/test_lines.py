@@ -7,6 +7,7 @@ import pytest
 
 from voicepipe.batch import lines
 from voicepipe.types import (
+    Basis,
     Call,
     CallSummary,
     Channel,
@@ -15,7 +16,10 @@ from voicepipe.types import (
     EpisodeEvidence,
     EpisodeState,
     FeatureDeviation,
+    Frustration,
+    HumanRequest,
     Reason,
+    Redaction,
     Roles,
     ScoredUtterance,
     StressScore,
@@ -76,9 +80,21 @@ def test_an_utterance_of_the_caller() -> None:
         "confidence": 0.9,
         "baseline_ready": True,
         "top_features": [
-            {"name": "pitch_median_st", "value": 30.125, "unit": "semitones", "deviation": 4.125},
-            {"name": "hnr_mean_db", "value": None, "unit": "dB", "deviation": None},
+            {
+                "name": "pitch_median_st",
+                "value": 30.125,
+                "unit": "semitones",
+                "deviation": 4.125,
+                "text": "pitch 4.1 semitones above this caller's normal",
+            },
+            {"name": "hnr_mean_db", "value": None, "unit": "dB", "deviation": None, "text": ""},
         ],
+        "frustration": None,
+        "human_request": None,
+        "redactions": [],
+        "rejected": None,
+        "decided_s": 14.9,
+        "speech_s": 2.2,
     }
     assert json.loads(lines.dump([line])) == line
 
@@ -87,7 +103,8 @@ def test_the_agent_has_null_for_everything_acoustic() -> None:
     said = Transcript(text="hello", language="en")
     line = lines.utterance_line(utterance(Channel.AGENT, score=None, transcript=said))
     assert line["text"] == "hello"
-    for field in ("stress", "arousal", "valence", "emotions", "confidence", "baseline_ready", "top_features"):
+    acoustic = ("stress", "arousal", "valence", "emotions", "confidence", "baseline_ready", "top_features")
+    for field in (*acoustic, "frustration", "human_request"):
         assert line[field] is None, field
 
 
@@ -112,6 +129,7 @@ def test_an_episode_and_a_call() -> None:
         reasons=(Reason.STRESS_PERSISTED,),
         evidence=EpisodeEvidence(
             log_e=5.0,
+            log_e_voice=4.0,
             log_e_threshold=4.6,
             false_alarms_per_100_call_hours=1.0,
             stressed_speech_s=20.0,
@@ -129,6 +147,15 @@ def test_an_episode_and_a_call() -> None:
         "peak": 0.9,
         "mean": 0.8,
         "reasons": ["stress_persisted"],
+        "index": 0,
+        "closed_by": None,
+        "log_e": 5.0,
+        "log_e_voice": 4.0,
+        "log_e_words": None,
+        "log_e_threshold": 4.6,
+        "false_alarms_per_100_call_hours": 1.0,
+        "stressed_speech_s": 20.0,
+        "utterances": [4, 5, 6],
     }
     summary = CallSummary(
         call=Call(
@@ -137,6 +164,10 @@ def test_an_episode_and_a_call() -> None:
             gateway="file",
             channels=(Channel.AGENT, Channel.CALLER),
             roles=Roles.GIVEN,
+            agent_id="ag-7",
+            queue="billing",
+            consent="announced",
+            basis=Basis.NOTICE,
         ),
         duration_s=90.0,
         language="en",
@@ -153,6 +184,12 @@ def test_an_episode_and_a_call() -> None:
         "language": "en",
         "coverage": 0.8,
         "error": None,
+        "started_at": "2026-11-02T00:00:00+00:00",
+        "agent": "ag-7",
+        "queue": "billing",
+        "consent": "announced",
+        "consent_basis": "notice",
+        "speech_s": 10.0,
     }
 
 
@@ -162,4 +199,37 @@ def test_a_recording_that_could_not_be_read_has_its_line_too() -> None:
     assert line["error"] == "b.wav is empty."
     assert set(line) == {
         "type", "call_id", "path", "duration_s", "roles", "channels", "language", "coverage", "error",
+        "started_at", "agent", "queue", "consent", "consent_basis", "speech_s",
     }  # fmt: skip
+
+
+def test_a_line_brings_back_the_utterance_that_it_tells() -> None:
+    told = ScoredUtterance(
+        call_id="c",
+        channel=Channel.CALLER,
+        index=3,
+        start_s=12.0,
+        end_s=14.5,
+        decided_s=14.9,
+        speech_s=2.2,
+        transcript=Transcript(
+            text="my card is [card], a supervisor please",
+            language="en",
+            redacted=True,
+            redactions=(Redaction(kind="card", start=0, end=0),),
+        ),
+        score=StressScore(
+            stress=0.8765,
+            arousal=0.5,
+            valence=-0.25,
+            emotions={"anger": 0.7, "neutral": 0.3},
+            confidence=0.9,
+            model_id="",
+            baseline_ready=True,
+        ),
+        human_request=HumanRequest(kind="supervisor", rule="ask", quote="a supervisor please"),
+        frustration=Frustration(prob=0.25, words=("please",), model_id="f"),
+    )
+    assert lines.read_utterance(json.loads(lines.dump([lines.utterance_line(told)]))) == told
+    bare = utterance(Channel.AGENT, score=None, transcript=None)
+    assert lines.utterance_line(lines.read_utterance(lines.utterance_line(bare))) == lines.utterance_line(bare)

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,17 +20,61 @@ class Wire(StrEnum):
     L16 = "l16"
 
 
+class Engine(StrEnum):
+    """What the recordings of a folder are scored on."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 @app.command()
 def score(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of recordings.", metavar="PATH...")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Recordings, folders, patterns, manifests (.csv), addresses (s3://bucket/folder).", metavar="PATH..."
+        ),
+    ] = None,
     *,
     format_: Annotated[
         Format, typer.Option("--format", help="A table to read, or one JSON object a line to script against.")
     ] = Format.TABLE,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for one CALL_ID.jsonl a recording; the terminal then gets a line a call."),
+        typer.Option(
+            "--out", help="Folder for the tables and for calls/CALL_ID.jsonl; the terminal then gets a line a call."
+        ),
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Recordings at the same time; by default one a core.", min=1)
+    ] = None,
+    engine: Annotated[Engine, typer.Option("--engine", help="Processes of this machine, or a Ray cluster.")] = (
+        Engine.LOCAL
+    ),
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", help="Ray cluster to join; else one starts on this machine.", metavar="ADDRESS"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder of --out.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", help="Score at most this many recordings.", min=1)] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with the first recording that fails.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write the tables as CSV for spreadsheets, too.")] = False,
+    surveys: Annotated[
+        Path | None,
+        typer.Option(
+            "--surveys", help="CSV of survey answers (call_id, csat, ces) to fit CSI and CES on.", metavar="FILE"
+        ),
+    ] = None,
+    csat_scale: Annotated[
+        str | None, typer.Option("--csat-scale", help="Scale of csat, worst first: 1-5.", metavar="WORST-BEST")
+    ] = None,
+    ces_scale: Annotated[
+        str | None,
+        typer.Option("--ces-scale", help="Scale of ces, most effort first: 1-7.", metavar="WORST-BEST"),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the tables with all their columns and units, and exit.")
+    ] = False,
     caller_channel: Annotated[
         Side | None,
         typer.Option("--caller-channel", help="Side of a stereo recording that carries the caller; left if not given."),
@@ -47,18 +91,53 @@ def score(
     config: ConfigOption = None,
 ) -> None:
     """Score recordings: WAV, FLAC, MP3, Ogg/Opus, M4A; 8 to 48 kHz; mono, or stereo with one side each."""
-    from voicepipe.batch import score as batch
+    if schema:
+        from voicepipe.batch.columns import describe
 
+        print(describe())
+        return
+    if not inputs:
+        raise typer.BadParameter("name recordings, folders or a manifest", param_hint="PATH...")
+    side: Literal["left", "right"] | None = caller_channel.value if caller_channel else None
+    code = None if language == "auto" else language
     settings = read_settings(config)
     if kafka is not None:
         settings = settings.with_kafka(kafka)
-    options = batch.ScoreOptions(
-        caller_channel=caller_channel.value if caller_channel else None,
-        language=None if language == "auto" else language,
-        out=out,
-        table=format_ is Format.TABLE,
-    )
-    failed = batch.score_recordings(paths, settings=settings, options=options, deliver=kafka is not None, say=say)
+    if out is None:
+        given = {
+            "--workers": workers,
+            "--engine": engine is not Engine.LOCAL,
+            "--ray-address": ray_address,
+            "--resume": resume,
+            "--limit": limit,
+            "--fail-fast": fail_fast,
+            "--csv": csv,
+            "--surveys": surveys,
+        }
+        if astray := [name for name, value in given.items() if value]:
+            raise typer.BadParameter("it needs --out OUT", param_hint=astray[0])
+        from voicepipe.batch.score import ScoreOptions, score_recordings
+
+        shown = ScoreOptions(caller_channel=side, language=code, table=format_ is Format.TABLE)
+        failed = score_recordings(inputs, settings=settings, options=shown, deliver=kafka is not None, say=say)
+    else:
+        from voicepipe.batch.run import RunOptions, score_into
+        from voicepipe.batch.surveys import Surveys
+
+        options = RunOptions(
+            out=out,
+            caller_channel=side,
+            language=code,
+            workers=workers,
+            engine=engine.value,
+            ray_address=ray_address,
+            resume=resume,
+            limit=limit,
+            fail_fast=fail_fast,
+            csv=csv,
+            surveys=Surveys.read(surveys, csat_scale=csat_scale, ces_scale=ces_scale) if surveys else None,
+        )
+        failed = score_into(inputs, settings=settings, options=options, deliver=kafka is not None, say=say)
     if failed:
         raise typer.Exit(FAILED)
 
