@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voicepipe.config import PACKAGE
+from voicepipe.packaged import PACKAGE
 from voicepipe.replay import Replayed, ReplayOptions, play_call, read_call
 
 SAMPLES = [PACKAGE / "samples" / name for name in ("upset_caller.wav", "calm_caller.wav")]

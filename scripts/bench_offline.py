@@ -19,8 +19,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import soundfile
 
-from voicepipe.config import PACKAGE, load_settings
+from voicepipe.config import load_settings
 from voicepipe.gateways.files import FileSource
+from voicepipe.packaged import PACKAGE
 from voicepipe.pipeline import call as pipeline
 from voicepipe.service import Listener
 from voicepipe.types import CallSummary, ScoredUtterance

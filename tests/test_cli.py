@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from tests import synth
-from voicepipe.config import PACKAGE
+from voicepipe.packaged import PACKAGE
 
 RATE_HZ = 8_000
 CALM = PACKAGE / "samples" / "calm_caller.wav"
@@ -247,7 +247,10 @@ def test_out_gets_a_file_a_call_and_the_terminal_a_line(tmp_path: Path, weighted
     out = tmp_path / "out"
     done = voicepipe("score", CALM, "--out", out, env=weighted)
     assert done.returncode == 0, done.stderr
-    (written,) = out.iterdir()
+    (written,) = (out / "calls").iterdir()
+    assert {path.name for path in out.glob("*.parquet")} == {
+        f"{name}.parquet" for name in ("calls", "utterances", "episodes", "agents", "errors")
+    }
     lines = json_lines(written.read_text(encoding="utf-8"))
     assert written.name == f"{lines[-1]['call_id']}.jsonl"
     assert len(done.stdout.strip().splitlines()) == 1

@@ -17,13 +17,13 @@ from urllib.request import urlopen
 
 import pytest
 
-from voicepipe.config import PACKAGE
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
 from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.kafka import KafkaReader, KafkaRecord
 from voicepipe.events.reroute import REROUTE_TOPIC
 from voicepipe.events.store import Store
+from voicepipe.packaged import PACKAGE
 
 pytestmark = pytest.mark.slow
 

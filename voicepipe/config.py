@@ -13,21 +13,19 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from voicepipe.events.config import KafkaConfig, RelayConfig, WebhookConfig
+from voicepipe.events.config import KafkaConfig, RelayConfig, RetentionConfig, WebhookConfig
 from voicepipe.events.reroute import RerouteConfig
 from voicepipe.gateways.config import ServeConfig
+from voicepipe.packaged import PACKAGE as PACKAGE
+from voicepipe.packaged import packaged
 from voicepipe.pipeline.call import AnalysisConfig
-from voicepipe.pipeline.pool import PoolConfig
+from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.speech.whisper import WhisperConfig
+from voicepipe.speech.words import WordsConfig
 from voicepipe.types import ConfigError
 
-PACKAGE = Path(__file__).resolve().parent
-
-
-def packaged(folder: str) -> Path:
-    """Return a folder that ships with voicepipe, ``models`` or ``configs``: in a wheel inside the package."""
-    installed = PACKAGE / f"_{folder}"
-    return installed if installed.is_dir() else PACKAGE.parent / folder
+DECISIVE = frozenset({"whisper_model", "whisper", "analysis", "words", "reroute", "conversation_phrases"})
+"""Settings that a decision depends on."""
 
 
 def _home(variable: str, fallback: str) -> Path:
@@ -48,10 +46,17 @@ class Settings(BaseSettings):
     whisper_model : str
         Name of the Whisper weights, as `voicepipe models list` shows it.
     stress_model : Path
-        Folder of the stress model: model.onnx, manifest.toml, card.md.
+        Folder of the stress model, or of a site's profile of it, which `voicepipe calibrate` writes.
+    frustration_model : Path
+        Folder of the model of frustration in words.
     whisper : WhisperConfig
     analysis : AnalysisConfig
         The segmenter, the language decision and the episode detector are its parts.
+    words : WordsConfig
+        A centre's own rules for requests for a person and for frustrated words.
+    conversation_phrases : Path or None
+        Folder of a centre's own phrases for the handoff and for agents' warmth, a file a language: see
+        `voicepipe.conversation.cues`.
     reroute : RerouteConfig
         What a reroute asks for and carries.
     kafka : KafkaConfig or None
@@ -60,6 +65,8 @@ class Settings(BaseSettings):
         How the outbox is carried.
     webhook : WebhookConfig or None
         Where live calls' events are posted to, beside Kafka or instead of it; None for nowhere.
+    retention : RetentionConfig
+        How long each kind of data is kept; the live service deletes what is due.
     pool : PoolConfig
         How many live calls share the machine.
     serve : ServeConfig
@@ -76,16 +83,20 @@ class Settings(BaseSettings):
     )
     whisper_model: str = "base"
     stress_model: Path = Field(default_factory=lambda: packaged("models") / "stress-1")
+    frustration_model: Path = Field(default_factory=lambda: packaged("models") / "frustration-1")
     whisper: WhisperConfig = WhisperConfig()
     analysis: AnalysisConfig = AnalysisConfig()
+    words: WordsConfig = WordsConfig()
+    conversation_phrases: Path | None = None
     reroute: RerouteConfig = RerouteConfig()
     kafka: KafkaConfig | None = None
     relay: RelayConfig = RelayConfig()
     webhook: WebhookConfig | None = None
+    retention: RetentionConfig = RetentionConfig()
     pool: PoolConfig = PoolConfig()
     serve: ServeConfig = ServeConfig()
 
-    @field_validator("cache_dir", "stress_model")
+    @field_validator("cache_dir", "stress_model", "frustration_model")
     @classmethod
     def _expand_path(cls, path: Path) -> Path:
         return path.expanduser()
@@ -126,7 +137,7 @@ class Settings(BaseSettings):
 
     def digest(self) -> str:
         """Return 12 hexadecimal digits that change when a setting changes that a decision depends on."""
-        decisive = self.model_dump_json(include={"whisper_model", "whisper", "analysis", "reroute"})
+        decisive = self.model_dump_json(include=set(DECISIVE))
         return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 
 

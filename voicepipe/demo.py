@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from voicepipe import terminal
-from voicepipe.config import PACKAGE, Settings
+from voicepipe.config import Settings
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.contract import TOPICS
 from voicepipe.events.embedded import embedded_broker
@@ -22,6 +22,7 @@ from voicepipe.events.kafka import KafkaReader
 from voicepipe.events.kafka_connection import ensure_topics
 from voicepipe.events.reroute import REROUTE_TOPIC, RerouteEvent
 from voicepipe.gateways.files import FileSource
+from voicepipe.packaged import PACKAGE
 from voicepipe.service import Courier, Listener
 from voicepipe.types import AudioChunk, CallSummary, Episode, EpisodeState, MediaEvent, ScoredUtterance
 
