@@ -45,6 +45,7 @@ def keys() -> Iterator[Key]:
         "cache_dir": "~/.cache/voicepipe",
         "store_url": "sqlite:///~/.local/state/voicepipe/voicepipe.sqlite",
         "stress_model": f"models/{defaults['stress_model'].name}",
+        "frustration_model": f"models/{defaults['frustration_model'].name}",
     }
     yield from _walk((), defaults | shown, _texts(Settings))
 

@@ -202,7 +202,7 @@ _REPLACE = "INSERT OR REPLACE INTO audit (id, at, actor, action, subject, reason
 
 
 @pytest.mark.parametrize(
-    ("statement", "database"),
+    ("statement", "only_on"),
     [
         ("UPDATE audit SET actor = 'nobody'", ""),
         ("DELETE FROM audit", ""),
@@ -210,9 +210,9 @@ _REPLACE = "INSERT OR REPLACE INTO audit (id, at, actor, action, subject, reason
         ("TRUNCATE audit", "postgresql"),
     ],
 )
-def test_the_database_itself_refuses_to_change_the_audit_log(store: Store, statement: str, database: str) -> None:
-    if database not in ("", store._engine.dialect.name):
-        pytest.skip(f"a statement of {database}")
+def test_the_database_itself_refuses_to_change_the_audit_log(store: Store, statement: str, only_on: str) -> None:
+    if only_on not in ("", store._engine.dialect.name):
+        pytest.skip(f"a statement of {only_on}")
     store.purge(call_id="mine", actor="anna", reason="Art. 17")
     with pytest.raises(StoreError, match="append-only"), store._writing() as connection:
         connection.exec_driver_sql(statement)

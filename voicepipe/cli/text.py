@@ -1,5 +1,6 @@
 """The command that reads written utterances."""
 
+import gc
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -35,6 +36,7 @@ def text(
     from voicepipe.speech.words import WordsReader
     from voicepipe.text import TABLE_HEAD, read_lines
 
+    gc.set_threshold(50_000, 20, 20)  # the rules live as long as the process: no need to look through them so often
     if config is None:
         reader, redaction = WordsReader.load(packaged("models") / "frustration-1"), None
     else:

@@ -88,7 +88,7 @@ def read_atoms(tokens: Tokens, lexicon: Lexicon) -> list[Atom]:
         sort = sorts[index]
         if sort == "d":
             if when is None:
-                when = [found.span() for found in _WHEN.finditer(tokens.text)][::-1]
+                when = [found.span() for found in _WHEN.finditer(tokens.text, tokens.starts[index])][::-1]
             atom = _written(tokens, index, when)
         elif sort == "p" or sort == "m" or words[index] not in numbers:
             atom = None
