@@ -17,13 +17,14 @@ import pytest
 import soundfile
 
 from voicepipe.audio.codecs import Encoding, decode, encode
+from voicepipe.config import Settings
 from voicepipe.events.reroute import RerouteEvent
 from voicepipe.events.store import Store
 from voicepipe.gateways.config import ServeConfig
 from voicepipe.gateways.files import FileSource
 from voicepipe.gateways.senders import SENDERS
 from voicepipe.gateways.server import LiveServer
-from voicepipe.packaged import PACKAGE, Settings
+from voicepipe.packaged import PACKAGE
 from voicepipe.pipeline.call import AnalysisConfig
 from voicepipe.pipeline.pool import CallPool
 from voicepipe.pipeline.shedding import PoolConfig

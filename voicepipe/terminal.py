@@ -112,16 +112,10 @@ def alert_card(event: RerouteEvent, *, title: str | None = None) -> Panel:
     card.add_row("call", of_call + (f"  queue {event.call.queue}" if event.call.queue else ""))
     card.add_row("asks for", f"{event.target_skill}, urgency {event.urgency}: {', '.join(event.reasons)}")
     stress, evidence = event.stress, event.evidence
-    heights = [
-        f"{name} {value:.2f}" for name, value in (("peak", stress.peak), ("mean", stress.mean)) if value is not None
-    ]
+    heights = _heights(peak=stress.peak, mean=stress.mean)
     lasted = f"{stress.stressed_speech_s:.0f} s of speech since {clock(event.opened_s)}"
-    card.add_row("stress", ", ".join([*heights, lasted]))
-    streams = [
-        f"{name} alone {value:.1f}"
-        for name, value in (("voice", evidence.log_e_voice), ("words", evidence.log_e_words))
-        if value is not None
-    ]
+    card.add_row("stress", f"{heights}, {lasted}" if heights else lasted)
+    streams = _heights(voice=evidence.log_e_voice, words=evidence.log_e_words)
     card.add_row(
         "evidence",
         f"log e {evidence.log_e:.1f} against {evidence.log_e_threshold:.1f}, the level of "
@@ -132,6 +126,8 @@ def alert_card(event: RerouteEvent, *, title: str | None = None) -> Panel:
         bar = stress_bar(utterance.stress, cells=6)
         said = Text.assemble(f"{clock(utterance.start_s)}  ", bar, f"  “{utterance.quote or ''}”")
         reasons = [deviation.text for deviation in utterance.deviations[:_CARD_REASONS]]
+        if utterance.words and (utterance.frustrated_prob or 0.0) >= HIGH_STRESS:
+            reasons.insert(0, "says " + ", ".join(f"“{words}”" for words in utterance.words[:_CARD_REASONS]))
         if utterance.human_request is not None:
             reasons.insert(0, f"asks for a {_ASKED_FOR.get(utterance.human_request.kind, 'person')}")
         if reasons:
