@@ -358,3 +358,11 @@ def test_the_time_is_linear_in_the_length(piece: str) -> None:
     seconds(100)
     short = max(min(seconds(4_000) for _ in range(2)), 0.002)
     assert seconds(32_000) < 8 * 4 * short
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["My flight leaves at 6.45, can I check in two bags?", "the shop opens at 9.30 and closes at 18.00"],
+)
+def test_a_time_of_day_is_no_address(said: str) -> None:
+    assert redact_text(said) == said

@@ -102,7 +102,8 @@ def _domain(tokens: Tokens, numbers: frozenset[int], first: int) -> tuple[int, b
             end = place - 1
             break
         dotted = place > first
-        if dotted and label == place + 1 and (tokens.roles[place] & _TOP or tokens.touches(place)):
+        named = tokens.sorts[place] != "d"  # "at 6.45" is a time: no top level is a number
+        if dotted and named and label == place + 1 and (tokens.roles[place] & _TOP or tokens.touches(place)):
             whole = True
         label += label < len(tokens) and tokens.words[label] == "," and _is_dot(tokens, label + 1)
         if _is_dot(tokens, label):
