@@ -15,10 +15,11 @@ from voicepipe.conversation.satisfaction import ServiceEstimate, Signal, measure
 from voicepipe.conversation.silence import SilenceReason
 from voicepipe.conversation.turns import SideTalk
 from voicepipe.conversation.wording import Quote
+from voicepipe.speech.phrases import PhraseBook
 from voicepipe.types import Channel
 
 
-def measured(call: Line, told: Sequence[Line]) -> Line:
+def measured(call: Line, told: Sequence[Line], *, books: Mapping[str, PhraseBook] | None = None) -> Line:
     """Return a call's own line with what its conversation was like.
 
     That is ``columns``: of the table of calls, by name, texts of JSON not yet written as such; and ``signals``: those
@@ -31,6 +32,8 @@ def measured(call: Line, told: Sequence[Line]) -> Line:
         The call's own line.
     told : sequence of Line
         Its other lines.
+    books : mapping of str to PhraseBook, optional
+        A centre's own phrases; those of the package otherwise.
     """
     conversation: Line = {"error": None, "columns": {}, "signals": []}
     try:
@@ -39,6 +42,7 @@ def measured(call: Line, told: Sequence[Line]) -> Line:
             duration_s=call["duration_s"],
             channels=[Channel(channel) for channel in call["channels"]],
             language=call["language"],
+            books=books,
         )
     except Exception as error:
         conversation["error"] = (

@@ -94,7 +94,7 @@ class Scorer:
             "config": versions.config,
             "voicepipe": versions.code,
         }
-        return [*told, measured(call | known, told)]
+        return [*told, measured(call | known, told, books=self._listener.books)]
 
 
 @contextlib.contextmanager
