@@ -138,7 +138,7 @@ def test_frustration_in_calm_words_is_measured_with_a_margin() -> None:
     assert 0.0 < quiet.reference.words_mean < assumed
     few = fit(site(callers=6, frustration=0.0))
     assert quiet.reference.words_mean < few.reference.words_mean < assumed
-    frustrated = fit(site(callers=30, frustration=0.12))
+    frustrated = fit(site(callers=30, frustration=0.56))
     assert frustrated.reference.words_mean == pytest.approx(slack.WORDS_MARGIN * 0.12, abs=0.02)
     assert fit(site(callers=30, frustration=0.9)).reference.words_mean < 0.4
 
