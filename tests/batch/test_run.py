@@ -288,7 +288,7 @@ def score_made_up(count: int, out: Path) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "list_items", made_up)
         patch.setattr(module, "_crew", lambda *args, **known: InlineCrew())
-        patch.setattr("voicepipe.batch.tables.measure_conversation", measure_once)
+        patch.setattr("voicepipe.batch.measured.measure_conversation", measure_once)
         patch.setattr("voicepipe.batch.results.os.fsync", lambda descriptor: None)
         patch.setattr("voicepipe.terminal.summary_line", lambda *args, **known: "")
         options = RunOptions(out=out)
