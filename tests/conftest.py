@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from voicepipe.speech import weights
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.browser import Tab
+
+hypothesis.settings.register_profile("voicepipe", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("voicepipe")
 
 
 @pytest.fixture(scope="session")
