@@ -5,15 +5,14 @@ from rich.table import Table
 from rich.text import Text
 
 from voicepipe.events.reroute import RerouteEvent
+from voicepipe.stress.levels import HIGH_STRESS, RAISED_STRESS
 from voicepipe.types import CallSummary, Channel, Episode, EpisodeState, Reason, ScoredUtterance
 
 BAR_CELLS = 12
-HIGH_STRESS = 0.65
-"""From here a score is drawn as high and explained; what raises an alert is the episode, never one score."""
 _CARD_REASONS = 2
 """Reasons shown for each utterance of an alert, the strongest first."""
 _ASKED_FOR = {"human": "person", "supervisor": "supervisor", "complaint": "way to complain"}
-_LEVELS = ((0.35, "green"), (HIGH_STRESS, "yellow"), (1.01, "red"))
+_LEVELS = ((RAISED_STRESS, "green"), (HIGH_STRESS, "yellow"), (1.01, "red"))
 _SPEAKER_STYLE = {Channel.CALLER: "bold cyan", Channel.AGENT: "blue", Channel.MIXED: "bold cyan"}
 
 

@@ -46,7 +46,7 @@ class Findings:
         """Yield the episodes that the channel's next utterance opens or closes."""
         counted = utterance if self._counts_requests else replace(utterance, human_request=None)
         yield from self._numbered(self._stress.update(counted), closed_by=ClosedBy.CALM)
-        if self._asks_at_once:
+        if self._asks_at_once and counted.human_request is not None:
             found = self._requests.update(counted, evidence=self._stress.evidence)
             yield from self._numbered(found, closed_by=ClosedBy.CALM)
 

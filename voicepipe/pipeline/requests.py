@@ -8,6 +8,7 @@ to it.
 from dataclasses import replace
 from enum import StrEnum
 
+from voicepipe.stress.episode import peak_and_mean
 from voicepipe.types import Channel, Episode, EpisodeEvidence, EpisodeState, Reason, ScoredUtterance
 
 
@@ -39,16 +40,16 @@ class HumanRequests:
         self._closed = False
 
     def update(self, utterance: ScoredUtterance, *, evidence: EpisodeEvidence) -> tuple[Episode, ...]:
-        """Take the next utterance of the channel; return the episode that it opens, if any.
+        """Take the next utterance that asks for a person; return the episode that it opens, if any.
 
         Parameters
         ----------
         utterance : ScoredUtterance
-            In the order they were spoken.
+            With a `human_request`; in the order they were spoken.
         evidence : EpisodeEvidence
             What voice and words say of stress at this moment.
         """
-        if utterance.human_request is None or self._closed:
+        if self._closed:
             return ()
         self._requests.append(utterance)
         if len(self._requests) > 1:
@@ -64,7 +65,7 @@ class HumanRequests:
 
     def _episode(self, state: EpisodeState, *, at_s: float, evidence: EpisodeEvidence) -> Episode:
         scored = [(one.score.stress, one.speech_s) for one in self._requests if one.score is not None]
-        scored_s = sum(speech_s for _, speech_s in scored)
+        peak, mean = peak_and_mean(scored)
         return Episode(
             call_id=self._call_id,
             channel=self._channel,
@@ -73,8 +74,8 @@ class HumanRequests:
             opened_s=self._requests[0].start_s,
             closed_s=self._requests[-1].end_s if state is EpisodeState.CLOSED else None,
             at_s=at_s,
-            peak=max((stress for stress, _ in scored), default=None),
-            mean=sum(stress * speech_s for stress, speech_s in scored) / scored_s if scored_s else None,
+            peak=peak,
+            mean=mean,
             reasons=(Reason.HUMAN_REQUESTED,),
             evidence=replace(
                 evidence,

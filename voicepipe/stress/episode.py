@@ -17,7 +17,7 @@ caller. Everything is nondecreasing in every score: more stress never delays an 
 in what portions the utterances were delivered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -307,8 +307,9 @@ class EpisodeDetector:
 
     def _episode(self, state: EpisodeState, at_s: float) -> Episode:
         """Describe the current run."""
-        scored = [(stressed.stress, stressed.speech_s) for stressed in self._run if stressed.stress is not None]
-        speech_s = sum(weight for _, weight in scored)
+        peak, mean = peak_and_mean(
+            [(stressed.stress, stressed.speech_s) for stressed in self._run if stressed.stress is not None]
+        )
         return Episode(
             call_id=self._call_id,
             channel=self._channel,
@@ -317,8 +318,8 @@ class EpisodeDetector:
             opened_s=self._run[0].start_s,
             closed_s=self._run[-1].end_s if state is EpisodeState.CLOSED else None,
             at_s=at_s,
-            peak=max((stress for stress, _ in scored), default=None),
-            mean=sum(stress * weight for stress, weight in scored) / speech_s if speech_s else None,
+            peak=peak,
+            mean=mean,
             reasons=(Reason.STRESS_PERSISTED,),
             evidence=self.evidence,
         )
@@ -374,3 +375,13 @@ class EpisodeDetector:
         detector._closed_count = state["closed_count"]
         detector._quiet_until_s = state["quiet_until_s"]
         return detector
+
+
+def peak_and_mean(scored: Sequence[tuple[float, float]]) -> tuple[float | None, float | None]:
+    """Return the highest stress and the mean weighted by speech, of pairs of stress and seconds of speech.
+
+    None for both where nothing was scored; None for the mean where no speech was.
+    """
+    speech_s = sum(seconds for _, seconds in scored)
+    mean = sum(stress * seconds for stress, seconds in scored) / speech_s if speech_s else None
+    return max((stress for stress, _ in scored), default=None), mean

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from voicepipe.batch.report.data import Tables, origin
-from voicepipe.terminal import HIGH_STRESS
+from voicepipe.stress.levels import HIGH_STRESS, RAISED_STRESS
 
 _COLUMNS = ("call_id", "path", "agent", "queue", "stress_peak", "alert", "human_requests")
 
@@ -42,7 +42,7 @@ def compare(a: Tables, b: Tables) -> dict[str, Any]:
     matched_b = set(matches.values())
     meta = {
         "high": HIGH_STRESS,
-        "raised": 0.35,
+        "raised": RAISED_STRESS,
         "a": {"name": a.out.resolve().name},
         "b": {"name": b.out.resolve().name},
         "differs": differences(a, b),

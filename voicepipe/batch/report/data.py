@@ -17,15 +17,13 @@ import pyarrow.parquet as pq
 from voicepipe.batch.columns import CALLS, ENOUGH_CALLS, EPISODES, ERRORS, UTTERANCES, Table
 from voicepipe.batch.report.listen import Reason, weigh
 from voicepipe.batch.report.recordings import locate
-from voicepipe.terminal import HIGH_STRESS
+from voicepipe.stress.levels import HIGH_STRESS, RAISED_STRESS
 from voicepipe.types import Channel, ConfigError
 
 CHUNK_CALLS = 40
 CHUNK_UTTERANCES = 4_000
 """Most calls, and most utterances where it is more than one call, whose details are packed together: a few hundred
 kilobytes, unpacked within milliseconds."""
-RAISED_STRESS = 0.35
-"""From here a score is drawn as raised, as in a terminal."""
 SPARK_BARS = 14
 
 Columns = dict[str, list[Any]]

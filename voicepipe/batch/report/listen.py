@@ -8,7 +8,7 @@ unseen. Nothing here looks at who the agent was.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from voicepipe.terminal import HIGH_STRESS
+from voicepipe.stress.levels import HIGH_STRESS
 
 Reason = list[Any]
 
