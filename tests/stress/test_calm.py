@@ -119,18 +119,6 @@ def test_the_level_follows_the_budget_and_never_exceeds_the_bound() -> None:
     assert CALM.log_level(1.0, words=True) == pytest.approx(float(log_bound(1.0) - CALM.log_slack_words[at]))
 
 
-@pytest.mark.slow
-def test_callers_who_differ_more_need_more_evidence() -> None:
-    rng = np.random.default_rng(6)
-    alike, unlike = (
-        CalmReference.measure(dict.fromkeys(CalmKind, scores_of(rng, callers=60, each=20, between_sd=between_sd)))
-        for between_sd in (0.1, 0.8)
-    )
-    assert np.all(alike.log_slack >= 0.0)
-    assert alike.log_level(1.0) != unlike.log_level(1.0)
-    assert alike.log_level(1.0) < log_bound(1.0)
-
-
 def test_too_little_calm_speech_is_refused() -> None:
     with pytest.raises(ModelError, match="30 utterances of 2 callers"):
         CalmScores.measure([0.1] * 29, ["a", "b"] * 14 + ["a"])

@@ -320,7 +320,7 @@ def test_where_most_of_the_words_were_shed_the_voice_decides_alone() -> None:
 
 @pytest.mark.slow
 def test_calm_callers_keep_the_budget_through_the_class() -> None:
-    """The detector itself, minimum aside, over 3,000 calls of callers drawn from the law of the reference.
+    """The detector itself, minimum aside, over 1,500 calls of callers drawn from the law of the reference.
 
     The reference is of many callers: one of few may by chance be calmer than the callers to come.
     """
@@ -328,7 +328,7 @@ def test_calm_callers_keep_the_budget_through_the_class() -> None:
     config = EpisodeConfig(false_alarms_per_100_call_hours=30.0, min_utterances=2, min_stressed_speech_s=0.0)
     rng = np.random.default_rng(2)
     alarms, hours = 0, 0.0
-    for _ in range(3000):
+    for _ in range(1500):
         logit = 0.35 * rng.standard_normal() + rng.standard_normal(30) - 0.5
         said = spoken((1.0 / (1.0 + np.exp(-logit))).tolist(), every_s=12.0)
         heard = EpisodeDetector(call_id="call", channel=Channel.CALLER, config=config, reference=reference)

@@ -75,3 +75,11 @@ def test_the_slack_keeps_the_budget_on_fresh_calls(words_mean: float | None) -> 
         spread = np.sqrt(len(fresh.z) * alarms.var() + expected)
         assert alarms.sum() <= expected + 4.0 * spread
         assert budget < 10.0 or alarms.sum() >= expected / 2.0, "the level is lower than it need be"
+
+
+@pytest.mark.slow
+def test_how_callers_differ_moves_the_level() -> None:
+    alike, unlike = (log_slack(spread, spread) for spread in ((0.1, 0.995), (0.8, 0.6)))
+    assert np.all(alike >= 0.0)
+    assert alike[BUDGETS.tolist().index(1.0)] > 0.0
+    assert not np.allclose(alike, unlike, atol=0.05)
