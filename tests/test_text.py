@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from voicepipe.packaged import packaged
 from voicepipe.speech.words import WordsReader
-from voicepipe.text import TABLE_HEAD, ReadLine, read_lines
+from voicepipe.text import MANY_LINES, TABLE_HEAD, ReadLine, read_lines, read_stream
 from voicepipe.types import AudioInputError, Channel
 
 COMMAND = [sys.executable, "-m", "voicepipe.cli", "text"]
@@ -148,6 +149,43 @@ def test_command_answers_each_line_as_it_comes() -> None:
             process.stdin.flush()
             assert json.loads(process.stdout.readline())["channel"] == "caller"
         process.stdin.close()
+
+
+class Bursts(io.BufferedIOBase):
+    """A stream whose bytes come in pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        assert size < 0 or not self._pieces or len(self._pieces[0]) <= size
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+def test_lines_that_came_together_are_read_together(reader: WordsReader) -> None:
+    stream = Bursts(b"Agent!\n", b"hel", b"lo\nmy pin is\n4821", b"\nlast")
+    bursts = list(read_stream(stream, language=None, reader=reader))
+    assert [[line.text for line in lines] for lines in bursts] == [
+        ["Agent!"],
+        [],
+        ["hello", "my pin is"],
+        ["[code]"],
+        ["last"],
+    ]
+
+
+def test_many_lines_are_read_by_several_processes_as_by_one(reader: WordsReader) -> None:
+    said = [
+        "agent: can I have your card number?",
+        "four one one one",
+        "this is ridiculous, get me a manager",
+        "позовите оператора",
+        "转人工",
+        "",
+    ]
+    lines = [f"{said[number % len(said)]}\n".encode() for number in range(2 * MANY_LINES)]
+    (together,) = read_stream(Bursts(b"".join(lines)), language=None, reader=reader, processes=2)
+    assert together == list(read_lines(lines, language=None, reader=reader))
 
 
 @pytest.mark.slow

@@ -6,9 +6,14 @@ empty line ends a conversation.
 
 import codecs
 import json
+import multiprocessing
 import re
+import signal
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from io import BufferedIOBase
+from itertools import islice
 
 from voicepipe.speech.identify import language_of
 from voicepipe.speech.redact import RedactionConfig, Redactor
@@ -19,6 +24,15 @@ _SPEAKER = re.compile(r"\s*(agent|caller)\s*[:：]\s*", re.IGNORECASE)
 _JSON = json.JSONEncoder(ensure_ascii=False)
 _LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
 """Characters that some readers take for the end of a line; JSON lets them stand as they are."""
+PIECE_BYTES = 65_536
+"""Most that is taken from a stream at once: what a pipe holds."""
+MANY_LINES = 256
+"""Lines that have come at once from which on other processes help."""
+BATCH_LINES = 64
+"""Lines that are given to another process at once."""
+
+_Words = tuple[str, str]
+_Found = tuple[HumanRequest | None, Frustration | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +113,100 @@ def read_lines(
     AudioInputError
         If the input is UTF-16.
     """
-    redactor = Redactor(redaction)
-    for number, raw in enumerate(lines):
-        if number == 0:
+    listener = _Listener(language, redaction)
+    for line in lines:
+        heard = listener.hear(line)
+        yield heard.read(_judge(reader, heard.words))
+
+
+def read_stream(
+    stream: BufferedIOBase,
+    *,
+    language: str | None,
+    reader: WordsReader,
+    redaction: RedactionConfig | None = None,
+    processes: int = 1,
+) -> Iterator[list[ReadLine]]:
+    """Read utterances from a stream: all lines that have come, then all that have come meanwhile, and so on.
+
+    Nothing waits for more input: a line that comes alone is answered alone. Many lines that come at once, as those of a
+    file do, are read by several processes; they are redacted by one, because what a line announces counts in the next.
+
+    Parameters
+    ----------
+    stream : BufferedIOBase
+    language, reader, redaction
+        As of `read_lines`.
+    processes : int
+        How many may read at the same time.
+
+    Raises
+    ------
+    AudioInputError
+        If the input is UTF-16.
+    """
+    listener = _Listener(language, redaction)
+    helpers: Executor | None = None
+    begun = b""
+    try:
+        while data := stream.read1(PIECE_BYTES):
+            *lines, begun = (begun + data).split(b"\n")
+            many = len(lines) >= MANY_LINES
+            if many and helpers is None and processes > 1:
+                helpers = _helpers(processes, reader)
+                processes = processes if helpers else 1
+            heard = map(listener.hear, lines)
+            if many and helpers:
+                yield _read_by(helpers, heard, reader)
+            else:
+                yield [line.read(_judge(reader, line.words)) for line in heard]
+        if begun:
+            last = listener.hear(begun)
+            yield [last.read(_judge(reader, last.words))]
+    finally:
+        if helpers:
+            helpers.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeardLine:
+    """A line after redaction; `transcript` is None where it says nothing."""
+
+    channel: Channel
+    given: str
+    language: str | None
+    transcript: Transcript | None
+
+    @property
+    def words(self) -> _Words | None:
+        """What a caller said, and in which language; None for an agent."""
+        said = None if self.channel is Channel.AGENT else self.transcript
+        return (said.text, said.language) if said else None
+
+    def read(self, found: _Found) -> ReadLine:
+        """Return the line with what was found in its words."""
+        return ReadLine(
+            channel=self.channel,
+            text=self.transcript.text if self.transcript else self.given,
+            language=self.language,
+            human_request=found[0],
+            frustration=found[1],
+            redactions=self.transcript.redactions if self.transcript else (),
+        )
+
+
+class _Listener:
+    """Redacts one line after the other."""
+
+    def __init__(self, language: str | None, redaction: RedactionConfig | None) -> None:
+        self._language, self._redaction = language, redaction
+        self._redactor = Redactor(redaction)
+        self._at_start = True
+
+    def hear(self, raw: bytes) -> _HeardLine:
+        """Return the next line, redacted."""
+        if self._at_start:
+            self._at_start = False
             if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise AudioInputError("The input is UTF-16; convert it to UTF-8 first.")
             raw = raw.removeprefix(codecs.BOM_UTF8)
@@ -110,22 +215,55 @@ def read_lines(
         channel = Channel(speaker[1].lower()) if speaker else Channel.CALLER
         given = line[speaker.end() :] if speaker else line
         if not given.strip():
-            redactor = Redactor(redaction)
-            yield ReadLine(
-                channel=channel, text=given, language=language, human_request=None, frustration=None, redactions=()
-            )
-            continue
-        spoken = language or language_of(given)
-        transcript = redactor.redact(Transcript(text=given, language=spoken or ""), channel=channel)
-        request, frustration = (None, None) if channel is Channel.AGENT else reader.read(transcript)
-        yield ReadLine(
-            channel=channel,
-            text=transcript.text,
-            language=spoken,
-            human_request=request,
-            frustration=frustration,
-            redactions=transcript.redactions,
-        )
+            self._redactor = Redactor(self._redaction)
+            return _HeardLine(channel, given, self._language, None)
+        spoken = self._language or language_of(given)
+        transcript = self._redactor.redact(Transcript(text=given, language=spoken or ""), channel=channel)
+        return _HeardLine(channel, given, spoken, transcript)
+
+
+def _judge(reader: WordsReader, words: _Words | None) -> _Found:
+    return reader.read(Transcript(text=words[0], language=words[1])) if words else (None, None)
+
+
+def _helpers(processes: int, reader: WordsReader) -> Executor | None:
+    """Start helping processes as copies of this one, which has everything loaded; None where that cannot be done."""
+    try:
+        copied = multiprocessing.get_context("fork")
+        return ProcessPoolExecutor(processes - 1, mp_context=copied, initializer=_start_to_help, initargs=(reader,))
+    except (ImportError, OSError, ValueError):  # there is no fork, or there are no semaphores
+        return None
+
+
+def _read_by(helpers: Executor, heard: Iterator[_HeardLine], reader: WordsReader) -> list[ReadLine]:
+    """Read lines in batches, the first ones while the next are redacted; what is left after that, read here, too."""
+    batches: list[list[_HeardLine]] = []
+    given: list[Future[list[_Found]]] = []
+    while batch := list(islice(heard, BATCH_LINES)):
+        batches.append(batch)
+        given.append(helpers.submit(_help, [line.words for line in batch]))
+    found: dict[int, list[_Found]] = {}
+    for number in reversed(range(len(batches))):
+        if given[number].cancel():
+            found[number] = [_judge(reader, line.words) for line in batches[number]]
+    return [
+        line.read(one)
+        for number, batch in enumerate(batches)
+        for line, one in zip(batch, found.get(number) or given[number].result(), strict=True)
+    ]
+
+
+_reader_of_helper: WordsReader
+
+
+def _start_to_help(reader: WordsReader) -> None:
+    global _reader_of_helper
+    _reader_of_helper = reader
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides when it is over
+
+
+def _help(words: list[_Words | None]) -> list[_Found]:
+    return [_judge(_reader_of_helper, one) for one in words]
 
 
 def _row(channel: str, language: str, request: str, frustrated: str, text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from voicepipe.speech.intent import MAX_CHARACTERS, IntentConfig, IntentDetector
+from voicepipe.speech.intent import LANGUAGES, MAX_CHARACTERS, IntentConfig, IntentDetector
 from voicepipe.types import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +150,22 @@ def test_development_sentences_meet_the_targets() -> None:
         [sys.executable, ROOT / "scripts" / "evaluate_intent.py", *data], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_learnt_from_held_out_sentences(language: str) -> None:
+    data = ROOT / "tests" / "speech" / "data"
+    spelled = {
+        path.stem.rpartition("_")[2]: {
+            "".join(filter(str.isalnum, line.split("\t")[2].casefold()))
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if line.count("\t") == 2
+        }
+        for path in data.glob(f"intent_{language}_*.tsv")
+    }
+    assert spelled.keys() == {"dev", "heldout", "independent", "unseen"}
+    for held_out in ("heldout", "independent", "unseen"):
+        assert not spelled["dev"] & spelled[held_out]
 
 
 def test_evaluation_fails_where_a_target_is_missed(tmp_path: Path) -> None:

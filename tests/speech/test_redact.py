@@ -1,6 +1,7 @@
 """Marks in place of private data."""
 
 import doctest
+import gc
 import json
 import random
 import time
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicepipe.speech import redact as room
-from voicepipe.speech.redact import RedactionConfig, Redactor, redact, redact_text
+from voicepipe.speech.redact import RedactionConfig, Redactor, redact_text
 from voicepipe.speech.redaction.kinds import MARK, Span, luhn_holds
 from voicepipe.types import Channel, ConfigError, Transcript, Word
 
@@ -38,6 +39,24 @@ CALLER, AGENT = Channel.CALLER, Channel.AGENT
         ("GB82 WEST 1234 5698 7654 32 is it", "[iban] is it"),
         ("4821 is my pin", "[code] is my pin"),
         ("order 88213476", "order [number]"),
+        ("passport is X 1 2 3 4 5 6 7 8", "passport is [id]"),
+        ("NI number is quebec quebec twelve thirty four fifty six charlie", "NI number is [id]"),
+        ("license number D as in delta, five five zero, one four four", "license number [id]"),
+        ("my PAN is ABCPE1234F", "my PAN is [id]"),
+        ("身份证是幺幺零幺零五幺九九二幺幺幺幺九六八叉", "身份证是[id]"),
+        ("护照号是EJ4073926 名字不说", "护照号是[id] 名字不说"),
+        ("call me at seven one eight, no sorry, seven one nine, five five five, twelve hundred", "call me at [phone]"),
+        ("телефон девятьсот три, нет, извините, девятьсот пять, сто двадцать", "телефон [phone]"),
+        ("手机号一三九零零，不对，一三九零幺四四五五六七", "手机号[phone]"),
+        ("plus four four seven seven hundred nine hundred one two three", "[phone]"),
+        ("it's anna, all one word, at gmail dot com", "it's [email]"),
+        ("so that's tom hardy ninety one at example dot com, right?", "so that's [email], right?"),
+        ("почта эм а эр ка тире девять собачка майл точка ру", "почта [email]"),
+        ("邮箱l，i，u，零七，艾特，幺二六，点com", "邮箱[email]"),
+        ("one two three four, can you hear me", "one two three four, can you hear me"),
+        ("it says error 0x80070057", "it says error 0x80070057"),
+        ("二零八和二幺零两间房", "二零八和二幺零两间房"),
+        ("we drew 3 14 22 35 41 and 48", "we drew 3 14 22 35 41 and 48"),
         ("in 24 hours, 100 percent", "in 24 hours, 100 percent"),
         ("Twice: 12, then nothing, then 34", "Twice: 12, then nothing, then 34"),
         ("we paid 25,000 dollars on 12.05.2026 at 10:30", "we paid 25,000 dollars on 12.05.2026 at 10:30"),
@@ -110,14 +129,15 @@ def test_redactions_say_what_was_where_and_when() -> None:
 
 def test_words_that_do_not_match_the_text_are_dropped() -> None:
     words = (Word(text="pin", start_s=0.0, end_s=0.2, prob=0.9), Word(text="4117", start_s=0.2, end_s=0.9, prob=0.9))
-    masked = redact(Transcript(text="pin four one one seven", language="en", words=words))
+    transcript = Transcript(text="pin four one one seven", language="en", words=words)
+    masked = Redactor().redact(transcript, channel=CALLER)
     assert (masked.text, masked.redacted, masked.words) == ("pin [code]", True, ())
     assert masked.redactions[0].start_s is None
 
 
 def test_transcript_without_private_data_is_unchanged() -> None:
     transcript = Transcript(text="I want to speak to somebody", language="en")
-    assert redact(transcript) is transcript
+    assert Redactor().redact(transcript, channel=CALLER) is transcript
 
 
 def test_a_centre_has_its_own_patterns_and_chooses_its_kinds() -> None:
@@ -346,18 +366,32 @@ def test_no_piece_of_a_card_survives_however_it_is_split(
         "my name is ",
         "double ",
         "- ",
+        "no, sorry, 12 ",
+        "w 艾特 ",
+        "dot лес ",
+        "a as in b 4 ",
+        "one word, ",
+        "one two three, uh ",
     ],
 )
 def test_the_time_is_linear_in_the_length(piece: str) -> None:
-    def seconds(length: int) -> float:
+    def seconds(length: int, *, times: int) -> float:
         text = piece * (length // len(piece))
-        begun = time.process_time()
-        redact_text(text)
-        return time.process_time() - begun
+        spent = []
+        for _ in range(times):
+            begun = time.process_time()
+            redact_text(text)
+            spent.append(time.process_time() - begun)
+        return min(spent)
 
-    seconds(100)
-    short = max(min(seconds(4_000) for _ in range(2)), 0.002)
-    assert seconds(32_000) < 8 * 4 * short
+    seconds(100, times=1)
+    gc.collect()
+    gc.disable()  # how much there is to collect depends on the tests before
+    try:
+        short = max(seconds(4_000, times=3), 0.002)
+        assert seconds(32_000, times=3) < 8 * 4 * short
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import soundfile
 import soxr
 
 from tests import synth
+from voicepipe.speech.processor import has_avx512
 from voicepipe.speech.segment import Segmenter
 from voicepipe.speech.vad import SileroDetector
-from voicepipe.speech.whisper import WhisperConfig, WhisperTranscriber
+from voicepipe.speech.whisper import WhisperConfig, WhisperTranscriber, _said, context_s
 from voicepipe.types import SAMPLE_RATE_HZ, Channel, CutBy, FloatArray, ModelError, Recognition, Utterance
 
 SAMPLES = Path(__file__).resolve().parents[2] / "voicepipe" / "samples"
@@ -83,6 +84,12 @@ def test_text_language_and_embedding_come_from_one_pass(
         assert one.embedding.dtype == np.float32
         assert np.all(np.isfinite(one.embedding))
         assert np.all(one.embedding[512:] > 0)
+
+
+@pytest.mark.slow
+def test_the_arithmetic_is_named(transcriber: WhisperTranscriber) -> None:
+    """With AVX-512 the words may differ a little, so events must tell."""
+    assert transcriber.arithmetic == ("int8-avx512" if has_avx512() else "int8")
 
 
 @pytest.mark.slow
@@ -175,6 +182,32 @@ def test_longer_than_the_short_context_is_heard_to_its_end(
     assert "good morning" in heard
     last = text(transcriber.recognize(spoken[len(pieces) // 2 - 1], language="en")).lower()
     assert last.rstrip(".").split()[-1] in heard
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "expected_s"), [(0.1, 6.0), (4.0, 6.0), (4.01, 6.5), (8.0, 10.0), (28.2, 30.0), (29.5, 30.0)]
+)
+def test_context_is_the_utterance_and_a_margin(duration_s: float, expected_s: float) -> None:
+    assert context_s(duration_s) == expected_s
+
+
+FIRST = 50_364
+"""Token of the timestamp 0.00 in the multilingual vocabulary."""
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        ([], []),
+        ([FIRST, 7, 8, FIRST + 350], [FIRST, 7, 8, FIRST + 350]),
+        ([FIRST, 7, FIRST + 350, FIRST + 400, 7, FIRST + 750], [FIRST, 7, FIRST + 350]),
+        ([FIRST, 7, FIRST + 200, FIRST + 200, 8, FIRST + 360], [FIRST, 7, FIRST + 200, FIRST + 200, 8, FIRST + 360]),
+        ([FIRST, 7, FIRST + 200, FIRST + 349, 8], [FIRST, 7, FIRST + 200, FIRST + 349, 8]),
+        ([FIRST, 7, FIRST + 200, FIRST + 350, 8], [FIRST, 7, FIRST + 200]),
+    ],
+)
+def test_what_begins_when_the_utterance_is_over_was_not_said(tokens: list[int], said: list[int]) -> None:
+    assert _said(tokens, first_timestamp=FIRST, duration_s=7.0) == said
 
 
 @pytest.mark.slow

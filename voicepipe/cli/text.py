@@ -1,6 +1,7 @@
 """The command that reads written utterances."""
 
 import gc
+import os
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -32,11 +33,11 @@ def text(
     config: ConfigOption = None,
 ) -> None:
     """Read utterances from standard input, one a line; "agent:" or "caller:" in front says whose. Nothing is kept."""
+    gc.disable()  # until everything is loaded: it lives as long as the process
     from voicepipe.packaged import packaged
     from voicepipe.speech.words import WordsReader
-    from voicepipe.text import TABLE_HEAD, read_lines
+    from voicepipe.text import TABLE_HEAD, read_stream
 
-    gc.set_threshold(50_000, 20, 20)  # the rules live as long as the process: no need to look through them so often
     if config is None:
         reader, redaction = WordsReader.load(packaged("models") / "frustration-1"), None
     else:
@@ -45,14 +46,22 @@ def text(
         redaction = settings.analysis.redaction
     table = format_ is Format.TABLE or (format_ is None and sys.stdout.isatty())
     write, flush = sys.stdout.buffer.write, sys.stdout.buffer.flush
-    lines = read_lines(
-        sys.stdin.buffer,
+    gc.freeze()
+    gc.enable()
+    pieces = read_stream(
+        open(sys.stdin.fileno(), "rb", closefd=False),  # noqa: SIM115
         language=None if language is Language.AUTO else language.value,
         reader=reader,
         redaction=redaction,
+        processes=_processors(),
     )
     if table:
         write(f"{TABLE_HEAD}\n".encode())
-    for line in lines:
-        write(f"{line.as_row() if table else line.as_json()}\n".encode(errors="replace"))
+    for lines in pieces:
+        write("".join([f"{line.as_row() if table else line.as_json()}\n" for line in lines]).encode(errors="replace"))
         flush()
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

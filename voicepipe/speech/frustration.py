@@ -158,10 +158,10 @@ class _Language:
         if reading is None:
             return None
         weight = self._features
-        logit = self._intercept + sum(weight[name] * value for name, value in reading.features.items())
+        logit = self._intercept + sum([weight[name] * value for name, value in reading.features.items()])
         spelled = [self._unit_weight(unit) for unit, _ in reading.units]
-        scale = 1.0 / math.sqrt(max(sum(count for _, count in spelled), 1))
-        logit += scale * sum(value for value, _ in spelled)
+        scale = 1.0 / math.sqrt(max(sum([count for _, count in spelled]), 1))
+        logit += scale * sum([value for value, _ in spelled])
         prob = 1.0 / (1.0 + math.exp(-LOGIT_LIMIT * math.tanh(logit / LOGIT_LIMIT)))
         if prob < WORDS_MIN_PROB:
             return prob, ()

@@ -158,7 +158,7 @@ class CueReader:
             return None
         tokenized = self.book.tokenizer(text)
         tokens = tokenized.tokens
-        cues, features = self._cues(tokenized, sum(token[0].isalpha() for token in tokens))
+        cues, features = self._cues(tokenized, sum([token[0].isalpha() for token in tokens]))
         shown = _shown(tokens)
         return Reading(
             text=tokenized, cues=cues, features=features, units=_units(shown) if self.words_apart else _han_units(shown)

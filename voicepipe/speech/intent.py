@@ -7,18 +7,28 @@ numbers. A veto covers only the words it is made of, so "I don't want the robot,
 where an utterance has both kinds, the request counts. Frames and vetoes of a language are one data file in
 ``intent_rules``, in the notation of `voicepipe.speech.phrases`.
 
+Callers find words that no rule foresees. So a small model (`voicepipe.speech.intent_model`) has a say, too: where no
+rule speaks and it is sure, it makes the request (after a veto it must be surer); where a rule speaks and it is certain
+of the contrary, there is none. It does not overrule a centre's own rules.
+
 Words alone decide; nothing is known of what was said before. So "a manager" in answer to "who told you that?" is taken
 for a request, and wishes that name nobody ("can't we solve this some other way?") are not.
 """
 
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from types import NoneType
 
+from voicepipe.packaged import packaged
+from voicepipe.speech import intent_pieces
 from voicepipe.speech.identify import script_of
+from voicepipe.speech.intent_model import RequestModel
+from voicepipe.speech.matching import Rule
 from voicepipe.speech.phrases import PhraseBook, load_phrases
+from voicepipe.speech.tokens import TokenizedText
 from voicepipe.types import ConfigError, HumanRequest
 
 KINDS = ("supervisor", "complaint", "human")
@@ -27,7 +37,13 @@ LANGUAGES = ("en", "ru", "zh")
 """ISO 639-1 codes of the languages that come with the package."""
 MAX_CHARACTERS = 2_000
 """How much of a text is looked at; an utterance of 8 s has about 200."""
+MODEL_RULE = "model"
+"""Name that stands for the rule where the model made the request."""
+VETO_MARGIN = 1.0
+"""By how many logits the model must be surer where a rule's request was vetoed."""
 
+_KIND_OF_TARGET = {"boss": "supervisor", "escalate": "supervisor", "complaint": "complaint"}
+"""What is asked for where the model's words have one of these targets."""
 _SECTIONS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "request": {"kind": str, "despite": (list, NoneType)},
     "veto": {},
@@ -46,10 +62,16 @@ class IntentConfig:
         are added, and take the place of those of the same name. A language that the package does not have is added.
     own_rules_only : tuple of str
         Languages for which only the centre's own file counts.
+    model : Path
+        Folder of the model beside the rules.
+    rules_only : bool
+        Leave it all to the rules.
     """
 
     extra_rules: Mapping[str, Path] = field(default_factory=dict)
     own_rules_only: tuple[str, ...] = ()
+    model: Path = field(default_factory=lambda: packaged("models") / "intent-1")
+    rules_only: bool = False
 
 
 class IntentDetector:
@@ -58,7 +80,10 @@ class IntentDetector:
     Parameters
     ----------
     books : sequence of PhraseBook
-        One for each language; sections ``request`` and ``veto``.
+        One for each language; sections ``request`` and ``veto``, for a language of the model its concepts, too.
+    model : RequestModel, optional
+    own_rules : mapping of str to collection of str
+        By language, names of the rules that the model does not overrule.
 
     Raises
     ------
@@ -66,8 +91,16 @@ class IntentDetector:
         If a rule is of a kind that does not exist, or names a veto that does not.
     """
 
-    def __init__(self, books: Sequence[PhraseBook]) -> None:
+    def __init__(
+        self,
+        books: Sequence[PhraseBook],
+        *,
+        model: RequestModel | None = None,
+        own_rules: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self._books = {book.language: book for book in books}
+        self._model = model
+        self._own_rules = own_rules or {}
         for book in books:
             vetoes = {rule.name for rule in book.rules["veto"]}
             for rule in book.rules["request"]:
@@ -87,24 +120,29 @@ class IntentDetector:
         ------
         ConfigError
             If a file of rules cannot be read or understood; names the file and the rule.
+        ModelError
+            If the model is damaged.
         """
         config = config or IntentConfig()
-        books = []
+        model = None if config.rules_only else RequestModel.load(config.model)
+        books, own_rules = [], {}
         for language in dict.fromkeys((*LANGUAGES, *config.extra_rules)):
-            sources = []
+            own = [config.extra_rules[language]] if language in config.extra_rules else []
             if language in LANGUAGES and language not in config.own_rules_only:
-                sources.append(files("voicepipe.speech") / "intent_rules" / f"{language}.toml")
-            if language in config.extra_rules:
-                sources.append(config.extra_rules[language])
-            if not sources:
+                book = load_book(language, *own, with_concepts=model is not None and language in model.languages)
+            elif own:
+                book = load_phrases(*own, sections=_SECTIONS)
+            else:
                 raise ConfigError(
                     f"Intent rules: {language} is in own_rules_only but has no file in extra_rules; name one."
                 )
-            book = load_phrases(*sources, sections=_SECTIONS)
             if book.language != language:
-                raise ConfigError(f"{sources[-1]}: language is {book.language}, but {language} is expected.")
+                raise ConfigError(f"{own[-1]}: language is {book.language}, but {language} is expected.")
             books.append(book)
-        return cls(books)
+            for path in own:
+                rules = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("request", ())
+                own_rules[language] = frozenset(rule["name"] for rule in rules)
+        return cls(books, model=model, own_rules=own_rules)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -123,7 +161,7 @@ class IntentDetector:
             of the text's script are tried.
         """
         text = text[:MAX_CHARACTERS]
-        found = [hit for book in self._readers(text, language) for hit in _hits(book, text)]
+        found = [hit for book in self._readers(text, language) if (hit := self._hit(book, book.tokenizer(text)))]
         return min(found, key=_rank)[1] if found else None
 
     def _readers(self, text: str, language: str | None) -> list[PhraseBook]:
@@ -134,17 +172,61 @@ class IntentDetector:
             return [book]
         return [book for book in self._books.values() if book.script == script]
 
+    def _hit(self, book: PhraseBook, heard: TokenizedText) -> "_Hit | None":
+        asked = [(rule, span) for rule, spans in book.find("request", heard) for span in spans]
+        hits = _without_vetoed(book, heard, asked) if asked else []
+        best = min(hits, key=_rank, default=None)
+        if self._model is None or "target" not in book.rules:
+            return best
+        own = self._own_rules.get(book.language, ())
+        if any(hit[1].rule in own for hit in hits):
+            return best
+        opinion = self._model.weigh(book, heard)
+        if best is not None:
+            return None if opinion is not None and opinion.doubtful else best
+        if opinion is None or opinion.logit < opinion.sure_from + (VETO_MARGIN if asked else 0.0):
+            return None
+        start, end = opinion.span
+        kinds = {
+            _KIND_OF_TARGET.get(rule.name, "human")
+            for rule, spans in book.find("target", heard)
+            if any(low < end and start < high for low, high in spans)
+        }
+        kind = next((kind for kind in KINDS if kind in kinds), "human")
+        request = HumanRequest(kind=kind, rule=MODEL_RULE, quote=heard.quote(start, end))
+        return (KINDS.index(kind), len(book.rules["request"]), start - end, start), request
+
+
+def load_book(language: str, *own: Path, with_concepts: bool) -> PhraseBook:
+    """Return the package's rules of one of `LANGUAGES`, on top of them those of own files.
+
+    Parameters
+    ----------
+    language : str
+    *own : Path
+    with_concepts : bool
+        Whether the sections that the model reads are in the book, too.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be understood.
+    """
+    shipped = files("voicepipe.speech") / "intent_rules"
+    if not with_concepts:
+        return load_phrases(shipped / f"{language}.toml", *own, sections=_SECTIONS)
+    concepts = shipped / f"{language}.concepts.toml"
+    return load_phrases(shipped / f"{language}.toml", concepts, *own, sections=_SECTIONS | intent_pieces.SECTIONS)
+
 
 _Hit = tuple[tuple[int, int, int, int], HumanRequest]
 """A request, and by what it is ranked: kind, place of the rule in its file, minus length, start."""
+_Asked = tuple[Rule, tuple[int, int]]
+"""A frame and where it stands."""
 
 
-def _hits(book: PhraseBook, text: str) -> list[_Hit]:
-    """Find the requests that no veto touches."""
-    heard = book.tokenizer(text)
-    asked = [(rule, span) for rule, spans in book.find("request", heard) for span in spans]
-    if not asked:
-        return []
+def _without_vetoed(book: PhraseBook, heard: TokenizedText, asked: Sequence[_Asked]) -> list[_Hit]:
+    """Return the requests that no veto touches."""
     vetoes = {rule.name: spans for rule, spans in book.find("veto", heard)}
     places = {rule.name: place for place, rule in enumerate(book.rules["request"])}
     return [

@@ -1,4 +1,4 @@
-r"""Phrases in data files: a small notation, compiled once to regular expressions over plain tokens.
+r"""Phrases in data files: a small notation, read once and found among plain tokens.
 
 A file describes one language. It is TOML::
 
@@ -42,7 +42,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from voicepipe.speech.notation import Compiler, Finder, Rule, vocabulary_of
+from voicepipe.speech.matching import Finder, Rule
+from voicepipe.speech.notation import Compiler, vocabulary_of
 from voicepipe.speech.tokens import TokenizedText, Tokenizer, words
 from voicepipe.types import ConfigError
 

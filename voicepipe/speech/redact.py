@@ -18,8 +18,9 @@ of three digits and more go.
 What it cannot do: names and addresses that nobody announces ("I told Emily yesterday"), names in lower case behind
 words that may also be followed by others ("this is emily"), streets without a number, passwords
 that begin like talk about one ("my password is correct horse"), nicknames, employers, diagnoses,
-and whatever the recogniser wrote as other words ("for one won one"). A number of up to five digits that is neither
-announced nor read digit by digit stays. It is a filter for quotes and transcripts, no anonymisation in the sense of
+and whatever the recogniser wrote as other words ("for one won one"); the words before "at" where nothing says that an
+e-mail address comes ("purple hat"). A number of up to five digits that is neither announced nor read digit by digit
+stays. It is a filter for quotes and transcripts, no anonymisation in the sense of
 GDPR, recital 26.
 """
 
@@ -186,11 +187,6 @@ def redact_text(text: str, *, language: str | None = None, config: RedactionConf
     'my pin is [code] and I waited 45 minutes'
     """
     return Redactor(config).redact_text(text, language=language or "")
-
-
-def redact(transcript: Transcript) -> Transcript:
-    """Return one transcript, without a call around it, with its private data masked: see `Redactor.redact`."""
-    return Redactor().redact(transcript, channel=Channel.MIXED)
 
 
 @cache

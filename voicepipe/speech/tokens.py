@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, takewhile
+from operator import add
 
 HARD_BREAK = "."
 """Token of a sentence's end: full stop, question mark, exclamation mark, a new line."""
@@ -59,15 +60,15 @@ class TokenizedText:
         Position in `text` of the first character of each token.
     spans : tuple of (int, int)
         Characters of `original` that each token came from, half open.
-    codes : str
-        One character a token, as `Vocabulary` has it: what phrases are matched with.
+    coded : CodedText
+        What phrases are matched with.
     """
 
     original: str
     text: str
     starts: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
-    codes: str
+    coded: "CodedText"
 
     @property
     def tokens(self) -> list[str]:
@@ -92,6 +93,47 @@ class TokenizedText:
         return self.original[slice(*self.span(start, end))].strip()
 
 
+class CodedText:
+    """The codes of a text's tokens, and what is known of them while phrases are looked for.
+
+    Parameters
+    ----------
+    codes : str
+        One character a token, as `Vocabulary` has it.
+
+    Attributes
+    ----------
+    codes : str
+        The same, and `END` behind them.
+    present : frozenset of str
+        The codes, and all pairs of neighbouring ones.
+    looked : dict
+        By whom something was looked for, and from which token on: where it ends.
+    """
+
+    __slots__ = ("_places", "codes", "looked", "present")
+
+    END = "\x00"
+    """No token's code."""
+
+    def __init__(self, codes: str) -> None:
+        self.codes = codes + self.END
+        self.present = frozenset(codes).union(map(add, codes, codes[1:]))
+        self.looked: dict[tuple[object, int], Sequence[int]] = {}
+        self._places: dict[str, list[int]] | None = None
+
+    def places(self, codes: frozenset[str] | None) -> Iterable[int]:
+        """Return where a token has one of these codes, in no order; None stands for all codes."""
+        if codes is None:
+            return range(len(self.codes) - 1)
+        if self._places is None:
+            self._places = {}
+            for place, code in enumerate(self.codes):
+                self._places.setdefault(code, []).append(place)
+        known = self._places
+        return [place for code in codes & self.present for place in known[code]]
+
+
 class Vocabulary:
     """The tokens that phrases are made of, each with a character of its own, so that a word is matched in one step.
 
@@ -113,7 +155,7 @@ class Vocabulary:
             for entry in entries:
                 if entry not in table:
                     table[entry] = chr(_FIRST_CODE + len(self._codes) + len(self._beginnings))
-        self._longest = max(map(len, self._beginnings), default=0)
+        self._lengths = sorted({len(beginning) for beginning in self._beginnings}, reverse=True)
         self._sorted = sorted([*self._codes.items(), *self._beginnings.items()])
         self._known = {HARD_BREAK: self.HARD, SOFT_BREAK: self.SOFT} | self._codes
 
@@ -134,7 +176,7 @@ class Vocabulary:
         )
 
     def _by_beginning(self, token: str) -> str:
-        for length in range(min(self._longest, len(token)), 0, -1):
+        for length in self._lengths:
             if code := self._beginnings.get(token[:length]):
                 return code
         return self.OTHER
@@ -198,16 +240,16 @@ class Tokenizer:
             text=" ".join([*tokens, ""]),
             starts=tuple(starts)[:-1],
             spans=tuple([piece[1:] for piece in pieces]),
-            codes=self._vocabulary.encode(tokens),
+            coded=CodedText(self._vocabulary.encode(tokens)),
         )
 
     def replaces(self, sequence: Sequence[str]) -> bool:
         """Tell whether these tokens never come out as they are: a filler, or what is rewritten."""
-        return any(
-            tuple(sequence[index : index + len(heard)]) == heard
-            for index, token in enumerate(sequence)
-            for heard, _ in self._rewrites.get(token, ())
-        )
+        for index, token in enumerate(sequence):
+            for heard, _ in self._rewrites.get(token, ()):
+                if tuple(sequence[index : index + len(heard)]) == heard:
+                    return True
+        return False
 
     def _rewrite(self, pieces: Sequence[_Piece]) -> Sequence[_Piece]:
         tokens = tuple([piece[0] for piece in pieces])
@@ -215,14 +257,16 @@ class Tokenizer:
             return pieces
         done: list[_Piece] = []
         index = 0
-        while index < len(pieces):
+        count = len(pieces)
+        rewrites = self._rewrites
+        while index < count:
             piece = pieces[index]
-            for heard, meant in self._rewrites.get(piece[0], ()):
+            for heard, meant in rewrites.get(piece[0], ()):
                 if tokens[index : index + len(heard)] != heard:
                     continue
                 index += len(heard)
                 done += [(word, piece[1], pieces[index - 1][2]) for word in meant]
-                if not meant and index < len(pieces) and pieces[index][0] == SOFT_BREAK:
+                if not meant and index < count and pieces[index][0] == SOFT_BREAK:
                     index += 1
                     if done and done[-1][0] == SOFT_BREAK:
                         done.pop()

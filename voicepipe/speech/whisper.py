@@ -1,10 +1,12 @@
 """What was said: one Whisper encoder pass per utterance gives the language, the text and a speech embedding.
 
-The encoder sees a short context (10 s instead of Whisper's 30 s), because an utterance is 8 s long at most and the
-encoder's cost grows with the context. Such a short context is decoded well only if the decoder is asked for
-timestamps: they tell it where the speech ends.
+The encoder's cost grows with its context. So the context is cut to the utterance instead of Whisper's 30 s: the
+utterance and `CONTEXT_MARGIN_S` of silence, `MIN_CONTEXT_S` at the least. Such a short context is decoded well only if
+the decoder is asked for timestamps: they tell it where the speech ends. It still begins a second time now and then, in
+a segment that starts where the utterance is over; that segment is left out.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,15 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from voicepipe.speech import processor
 from voicepipe.speech.hallucination import GuardConfig, rejecting_guard
+from voicepipe.speech.processor import InstructionSet
 from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError, Recognition, Transcript, Utterance
 
-CONTEXT_S = 8.0
-"""Context of the encoder for utterances of up to `CONTEXT_S` - `CONTEXT_MARGIN_S`."""
-CONTEXT_MARGIN_S = 0.5
-"""Silence that the encoder sees after the utterance at the least; without any, the last word is often lost."""
+MIN_CONTEXT_S = 6.0
+"""Shortest context of the encoder; shorter ones change the embedding of short utterances."""
+CONTEXT_MARGIN_S = 2.0
+"""Silence that the encoder sees after the utterance. The words depend on this margin more than on the context's length:
+of the English prompts that ``scripts/evaluate_wer.py`` reads, 84 words are lost with 0.5 s of it and 7 with 2 s."""
+CONTEXT_STEP_S = 0.5
+"""Contexts are whole multiples of this."""
 MAX_CONTEXT_S = 30.0
 """What Whisper's positional encoding covers (Radford et al., arXiv 2212.04356, section 2.1)."""
+MAX_UTTERANCE_S = 29.5
+"""Longest utterance that is recognised; the last half second of the longest context stays silent."""
 
 _MEL_FRAMES_PER_S = 100
 _MEL_FRAMES_PER_ENCODER_FRAME = 2
@@ -31,6 +40,7 @@ _MAX_GAIN_DB = 40.0
 _FEATURE_HEADROOM = 2.0  # 8 decades of dynamic range, divided by 4, as in Whisper's log-mel scaling
 _TOKENS_PER_S = 24
 _TOKENS_SPARE = 16
+_TIMESTAMP_S = 0.02
 _MAX_NEW_TOKENS = 224  # half of the decoder's 448 positions, as in Whisper's training
 _MAX_FIRST_TIMESTAMP = 50  # steps of 20 ms: the first segment begins within the first second
 
@@ -48,6 +58,9 @@ class WhisperConfig:
     num_workers : int
         Inferences that run at the same time when `WhisperTranscriber.recognize` is called from several threads; the
         weights are shared, the working memory is not.
+    instruction_set : {"auto", "avx512", "avx2"}
+        What the processor computes with, see `voicepipe.speech.processor`. ``avx2`` gives the same words on machines
+        with and without AVX-512. The first transcriber of a process decides.
     guards : GuardConfig
         Thresholds of the guards against text that nobody said.
     """
@@ -55,6 +68,7 @@ class WhisperConfig:
     compute_type: str = "int8"
     cpu_threads: int = 1
     num_workers: int = 1
+    instruction_set: InstructionSet = "auto"
     guards: GuardConfig = field(default_factory=GuardConfig)
 
     def __post_init__(self) -> None:
@@ -83,10 +97,15 @@ class WhisperTranscriber:
         `voicepipe.speech.weights`.
     config : WhisperConfig
 
+    Attributes
+    ----------
+    arithmetic : str
+        What the model is computed with, as in ``int8-avx512``; other arithmetic may hear other words.
+
     Raises
     ------
     ModelError
-        If the folder holds no usable model.
+        If the folder holds no usable model, or the processor does not have the instruction set.
 
     References
     ----------
@@ -106,6 +125,8 @@ class WhisperTranscriber:
                 f"No Whisper model in {model_dir} (model.bin or tokenizer.json is missing): "
                 "run `voicepipe models pull`."
             )
+        taken = processor.take(self.config.instruction_set)
+        self.arithmetic = "-".join(filter(None, (self.config.compute_type, taken)))
         try:
             whisper = WhisperModel(
                 str(model_dir),
@@ -148,7 +169,7 @@ class WhisperTranscriber:
         Parameters
         ----------
         utterance : Utterance
-            At most 29.5 s long; up to 9.5 s the short context is used, beyond that a context as long as needed.
+            At most 29.5 s long.
         language : str or None
             ISO 639-1 code. None, or a code that is not in `languages`, lets the model detect the language:
             `Recognition.language_probs` then holds the probability of each language.
@@ -184,16 +205,16 @@ class WhisperTranscriber:
     def _features(self, samples: FloatArray) -> tuple[FloatArray, int]:
         """Return the padded log-mel features, shape (n_mels, n_context_frames), and how many frames are true."""
         duration_s = samples.shape[0] / SAMPLE_RATE_HZ
-        if not 0.0 < duration_s <= MAX_CONTEXT_S - CONTEXT_MARGIN_S:
+        if not 0.0 < duration_s <= MAX_UTTERANCE_S:
             raise ValueError(
                 f"An utterance of {duration_s:.2f} s cannot be recognised: it must have samples and be at most "
-                f"{MAX_CONTEXT_S - CONTEXT_MARGIN_S} s long."
+                f"{MAX_UTTERANCE_S} s long."
             )
-        context_s = max(CONTEXT_S, math.ceil(duration_s + CONTEXT_MARGIN_S))
         mel: FloatArray = self._log_mel(_levelled(samples))
         n_true = min(mel.shape[1], math.ceil(duration_s * _MEL_FRAMES_PER_S))
         # Digital silence, as Whisper's own scaling shows it: the floor of the dynamic range.
-        padded = np.full((mel.shape[0], int(context_s * _MEL_FRAMES_PER_S)), mel.max() - _FEATURE_HEADROOM, np.float32)
+        n_frames = round(context_s(duration_s) * _MEL_FRAMES_PER_S)
+        padded = np.full((mel.shape[0], n_frames), mel.max() - _FEATURE_HEADROOM, np.float32)
         padded[:, : mel.shape[1]] = mel
         return padded, math.ceil(n_true / _MEL_FRAMES_PER_ENCODER_FRAME)
 
@@ -238,14 +259,39 @@ class WhisperTranscriber:
             max_initial_timestamp_index=_MAX_FIRST_TIMESTAMP,
         )[0]
         tokens: list[int] = result.sequences_ids[0]
+        said = _said(tokens, first_timestamp=tokenizer.timestamp_begin, duration_s=duration_s)
         return _Decoded(
-            tokens=[token for token in tokens if token < tokenizer.eot],
-            text=tokenizer.decode(tokens).strip(),
+            tokens=[token for token in said if token < tokenizer.eot],
+            text=tokenizer.decode(said).strip(),
             # CTranslate2 divides by the number of tokens without the end token, Whisper counts it.
             avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
             no_speech_prob=result.no_speech_prob,
             ended=len(tokens) < max_new_tokens,
         )
+
+
+def context_s(duration_s: float) -> float:
+    """Return the length of the encoder's context for an utterance of `duration_s`.
+
+    Examples
+    --------
+    >>> context_s(1.2), context_s(4.3), context_s(29.0)
+    (6.0, 6.5, 30.0)
+    """
+    wanted_s = math.ceil((duration_s + CONTEXT_MARGIN_S) / CONTEXT_STEP_S) * CONTEXT_STEP_S
+    return min(max(wanted_s, MIN_CONTEXT_S), MAX_CONTEXT_S)
+
+
+def _said(tokens: list[int], *, first_timestamp: int, duration_s: float) -> list[int]:
+    """Leave out the segments that begin when the utterance is over: what was said, heard a second time.
+
+    A segment is a timestamp, text and a timestamp (Radford et al., section 2.3).
+    """
+    over = first_timestamp + math.ceil(duration_s / _TIMESTAMP_S)
+    for at, (before, token) in enumerate(itertools.pairwise(tokens)):
+        if before >= first_timestamp and token >= over:
+            return tokens[: at + 1]
+    return tokens
 
 
 def _levelled(samples: FloatArray) -> FloatArray:

@@ -109,12 +109,24 @@ _PHONE = re.compile(
     r"|(?:44|0)[1237]\d{8,9}"  # United Kingdom (Ofcom, National Telephone Numbering Plan)
     r"|(?:86)?1[3-9]\d{9}"  # Chinese mobile (MIIT numbering plan)
 )
+_ID_FORM = re.compile(  # UK National Insurance (HMRC, NIM39110), Indian PAN (Income Tax Department), GB 11643-1999
+    r"(?<![A-Za-z0-9])(?:"
+    r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]"
+    r"|[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]"
+    r"|[1-9]\d{16}[Xx]"
+    r")(?![A-Za-z0-9])"
+)
 _SERVICE = re.compile(
     r"[78]80[034]\d{7}"  # Russia: called at the callee's cost
     r"|1?8(?:00|33|44|55|66|77|88)[2-9]\d{6}"  # North America: toll free
     r"|080[08]\d{6,7}"  # United Kingdom: freephone
     r"|[48]00\d{7}"  # China: service lines
 )
+
+
+def find_ids(text: str) -> list[Span]:
+    """Return the numbers of persons that are told by their letters and digits alone."""
+    return [Span(*found.span(), Kind.ID) for found in _ID_FORM.finditer(text)]
 
 
 def is_service_line(digits: str) -> bool:

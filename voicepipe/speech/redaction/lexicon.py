@@ -9,7 +9,8 @@ one another. A new language is one more file:
     90 (``tens``), 100 to 900 as one word (``hundreds``), a factor of 100 (``times``), thousands and more (``scale``),
     "double" and the like (``repeat``), and the powers of ten of a positional system (``positional``).
 ``[words]``
-    The roles that single words play, by the names in `ROLES`.
+    The roles that single words play, by the names in `ROLES`: among them ``letter``, what letters are called ("bravo",
+    "эм"), and ``correction``, what takes something back ("no, sorry").
 ``[cues.*]``
     Phrases that say what the next number or words are. ``strong``: they announce it. ``weak``: they are only about the
     thing. ``maybe``, ``ask``, ``code``: see `voicepipe.speech.redaction.names` and ``addresses``.
@@ -28,7 +29,8 @@ from typing import Any
 ROLES = (
     "filler", "homophone", "link", "copula", "unit", "year_before", "month", "ordinal", "date_link", "date_unit", "at",
     "dot", "joiner", "top_level", "mail_host", "not_mailbox", "street", "dwelling", "not_street", "title", "not_name",
-    "after_name", "speaks", "patronymic", "surname", "not_password", "not_address", "told", "idiom",
+    "after_name", "speaks", "patronymic", "surname", "not_password", "not_address", "told", "idiom", "letter",
+    "correction",
 )  # fmt: skip
 """What a word can be; each role is one bit of `Tokens.roles`."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from voicepipe.speech.redaction.kinds import Kind, Span
-from voicepipe.speech.redaction.lexicon import ROLE, Cue, Tokens
+from voicepipe.speech.redaction.lexicon import ROLE, SENTENCE_END, Cue, Tokens
 
 _AT, _DOT, _JOINER, _TOP, _HOST = ROLE["at"], ROLE["dot"], ROLE["joiner"], ROLE["top_level"], ROLE["mail_host"]
 _NOT_MAILBOX = ROLE["not_mailbox"]
@@ -11,10 +11,19 @@ _ORDINARY = ROLE["not_name"] | ROLE["link"] | ROLE["not_password"] | ROLE["fille
 _SKIPPED = ROLE["copula"] | ROLE["filler"] | ROLE["link"]
 _PUNCTUATION_JOINERS = frozenset("._-+%'")
 _WEAK_AT = frozenset({"at", "эт", "эта", "ат", "在"})  # ordinary words, too: they count only before a whole domain
-_SAID = frozenset({"is", "email's", "it's", "это", ":"})
+_SAID = frozenset({"是", "为", "is", "email's", "it's", "это", ":"})
+_ASIDES = (
+    ("all", "one", "word"), ("one", "word"), ("all", "lower", "case"), ("all", "lowercase"), ("lowercase",),
+    ("no", "spaces"), ("all", "together"), ("слитно",), ("одним", "словом"), ("в", "одно", "слово"), ("маленькими",),
+    ("без", "пробелов"),
+)  # fmt: skip
+_COMMAS = frozenset(",，、")
+_TWICE = frozenset({"double", "triple", "дважды"})
 _MAX_LABEL = 12  # tokens of one label of a domain: spelled out, or in Han characters
 _MAX_MAILBOX = 24  # tokens
-_MAX_ANNOUNCED = 12
+_MAX_ANNOUNCED = 20
+_MAX_ALONE = 10
+_MAX_BETWEEN = 3
 
 
 def find_emails(
@@ -36,13 +45,15 @@ def find_emails(
     announced = [cue for cue in cues if cue.kind == "email"]
     spans: list[Span] = []
     if not announced and not expected and not tokens.seen & _AT and "@" not in tokens.words:
-        return spans, False
+        spans = _joined_latin(tokens) if tokens.seen & (_DOT | _JOINER) and not tokens.text.isascii() else []
+        return spans, bool(spans)
     index = after = 0
     unfinished = False
+    han = "h" in tokens.sorts
     while index < len(tokens):
         if tokens.words[index] == "@" or tokens.roles[index] & _AT:
             cue = next((one for one in reversed(announced) if one.last <= index), None)
-            found = _around(tokens, numbers, index, cue, after=after, expected=expected)
+            found = _around(tokens, numbers, index, cue, after=after, expected=expected, han=han)
             if found:
                 first, after, whole = found
                 unfinished |= not whole
@@ -57,6 +68,20 @@ def find_emails(
             spans = _pieces(tokens, numbers, first, expected=expected, alone=said or answer)
             unfinished = bool(spans)
     return spans, unfinished
+
+
+def _joined_latin(tokens: Tokens) -> list[Span]:
+    """Return Latin words that a word for a sign joins in the midst of another script: "big минус boss"."""
+    spans = []
+    for index in range(1, len(tokens) - 1):
+        sides = (index - 1, index + 1)
+        if (
+            tokens.roles[index] & (_DOT | _JOINER)
+            and tokens.sorts[index] in "wh"
+            and all(tokens.sorts[side] == "w" and tokens.words[side].isascii() for side in sides)
+        ):
+            spans.append(_span(tokens, index - 1, index + 2))
+    return spans
 
 
 def _span(tokens: Tokens, first: int, last: int) -> Span:
@@ -82,7 +107,7 @@ def _is_dot(tokens: Tokens, index: int) -> bool:
 
 def _domain(tokens: Tokens, numbers: frozenset[int], first: int) -> tuple[int, bool]:
     """Return the token after a domain that begins at `first`, and whether it is whole (has a top level)."""
-    first += first < len(tokens) and tokens.words[first] == ","
+    first += first < len(tokens) and tokens.words[first] in _COMMAS
     place, whole, end = first, False, first
     while place < len(tokens):
         label = place
@@ -105,10 +130,10 @@ def _domain(tokens: Tokens, numbers: frozenset[int], first: int) -> tuple[int, b
         named = tokens.sorts[place] != "d"  # "at 6.45" is a time: no top level is a number
         if dotted and named and label == place + 1 and (tokens.roles[place] & _TOP or tokens.touches(place)):
             whole = True
-        label += label < len(tokens) and tokens.words[label] == "," and _is_dot(tokens, label + 1)
+        label += label < len(tokens) and tokens.words[label] in _COMMAS and _is_dot(tokens, label + 1)
         if _is_dot(tokens, label):
             place = label + 1
-            place += place < len(tokens) and tokens.words[place] == ","
+            place += place < len(tokens) and tokens.words[place] in _COMMAS
             continue
         if not dotted and label < len(tokens) and tokens.roles[label] & _TOP and tokens.roles[label - 1] & _HOST:
             return label + 1, True
@@ -129,7 +154,7 @@ def _one_label(tokens: Tokens, index: int) -> bool:
 
 
 def _around(
-    tokens: Tokens, numbers: frozenset[int], at: int, cue: Cue | None, *, after: int, expected: bool
+    tokens: Tokens, numbers: frozenset[int], at: int, cue: Cue | None, *, after: int, expected: bool, han: bool
 ) -> tuple[int, int, bool] | None:
     """Return the tokens of the address around an "at" and whether it is whole, None where it is none."""
     weak = tokens.words[at] in _WEAK_AT
@@ -144,9 +169,13 @@ def _around(
         if start < first and not any(tokens.words[index] in "?!" for index in range(start, first)):
             first = start
     if first == at:
-        return (at, end, whole) if expected and end > at + 1 else None
-    if weak and not joined and tokens.roles[at - 1] & _NOT_MAILBOX and tokens.sorts[at - 1] == "w":
+        alone = at == 0 and whole and tokens.clause_end(end) <= end + 1  # "at aol dot com"
+        return (at, end, whole) if (expected or alone or (whole and not weak)) and end > at + 1 else None
+    ordinary = tokens.roles[at - 1] & _NOT_MAILBOX and tokens.sorts[at - 1] == "w" and at - 1 not in numbers
+    if weak and not joined and ordinary:
         return None
+    if han and not weak:
+        first = min(first, _spelled_from(tokens, numbers, at))
     before = first - 1
     if (
         not cue
@@ -158,12 +187,32 @@ def _around(
     return first, max(end, at + 1), whole
 
 
+def _spelled_from(tokens: Tokens, numbers: frozenset[int], at: int) -> int:
+    """Return where the Latin letters and the digits before an "at" begin, few other words between them."""
+    first, place, others = at, at - 1, 0
+    while (
+        place >= 0 and at - place <= _MAX_MAILBOX and others <= _MAX_BETWEEN and tokens.words[place] not in SENTENCE_END
+    ):
+        if tokens.sorts[place] in "wd" or place in numbers:
+            first, others = place, 0
+        else:
+            others += tokens.sorts[place] != "p"
+        place -= 1
+    return first
+
+
 def _mailbox(tokens: Tokens, numbers: frozenset[int], at: int) -> tuple[int, bool]:
     """Return the first token of what stands before an "at", and whether its parts are joined as only an address is."""
-    first, joined = at, False
+    first, joined, told = at, False, False
     while first > 0 and at - first < _MAX_MAILBOX:
         before = first - 1
-        if tokens.words[before] == "," and _is_dictated(tokens, before, at):
+        aside = _aside(tokens, before)
+        if aside < before:
+            joined, told, first = True, True, aside
+            continue
+        if told and (tokens.words[before] in _COMMAS or _is_word(tokens, before)):
+            told, first = tokens.words[before] in _COMMAS, before
+        elif tokens.words[before] in _COMMAS and _is_dictated(tokens, before, at):
             first = before
         elif tokens.words[before] in _PUNCTUATION_JOINERS and (tokens.touches(first) or tokens.touches(before)):
             joined, first = True, before
@@ -174,8 +223,8 @@ def _mailbox(tokens: Tokens, numbers: frozenset[int], at: int) -> tuple[int, boo
         elif tokens.sorts[before] == "h" and before not in numbers:
             break
         elif (
-            before >= 3
-            and tokens.words[before - 1] in ("in", "for")
+            before >= 2
+            and tokens.words[before - 1] in ("in", "for", "как")
             and _is_letter(tokens, _spelled_by(tokens, before))
         ):
             joined, first = True, _spelled_by(tokens, before)  # "b as in bravo", "b for bravo"
@@ -188,22 +237,46 @@ def _mailbox(tokens: Tokens, numbers: frozenset[int], at: int) -> tuple[int, boo
     return first, joined
 
 
+def _aside(tokens: Tokens, index: int) -> int:
+    """Return where words about the spelling begin that end at `index`, behind it where there are none."""
+    index -= tokens.words[index] in _COMMAS
+    for words in _ASIDES:
+        first = index + 1 - len(words)
+        if first > 0 and tuple(tokens.words[first : index + 1]) == words:
+            return first
+    return index + 1
+
+
 def _is_dictated(tokens: Tokens, comma: int, at: int) -> bool:
     """Return whether a comma is a pause within an address: beside "dot" and the like, or between letters."""
+    if (
+        comma >= 3
+        and tokens.words[comma - 2] in ("in", "for", "как")
+        and _is_letter(tokens, _spelled_by(tokens, comma - 1))
+    ):
+        return True
+    if comma and comma + 1 == at and _is_letter(tokens, comma - 1):
+        return True
     if comma == 0 or comma + 1 >= at:
         return comma > 0 and tokens.words[at] not in _WEAK_AT and tokens.words[at] != "@"
-    return _is_letter(tokens, comma + 1) or bool(
-        (tokens.roles[comma - 1] | tokens.roles[comma + 1]) & (_DOT | _JOINER) and tokens.sorts[comma - 1] != "h"
+    return (
+        _is_letter(tokens, comma + 1)
+        or tokens.words[comma + 1] in _TWICE
+        or bool(
+            (tokens.roles[comma - 1] | tokens.roles[comma + 1]) & (_DOT | _JOINER) and tokens.sorts[comma - 1] != "h"
+        )
     )
 
 
 def _is_letter(tokens: Tokens, index: int) -> bool:
-    return 0 <= index < len(tokens) and tokens.sorts[index] == "w" and tokens.ends[index] - tokens.starts[index] == 1
+    if not 0 <= index < len(tokens) or tokens.sorts[index] != "w":
+        return False
+    return tokens.ends[index] - tokens.starts[index] == 1 or bool(tokens.roles[index] & ROLE["letter"])
 
 
 def _spelled_by(tokens: Tokens, index: int) -> int:
     """Return where the letter stands that the word at `index` spells."""
-    return index - 3 if tokens.words[index - 2] == "as" else index - 2
+    return index - 3 if index >= 3 and tokens.words[index - 2] == "as" else index - 2
 
 
 def _goes_on(tokens: Tokens, numbers: frozenset[int], before: int, first: int) -> bool:
@@ -214,9 +287,12 @@ def _goes_on(tokens: Tokens, numbers: frozenset[int], before: int, first: int) -
         return True
     if first in numbers:
         return not tokens.roles[before] & _ORDINARY
+    spelled = _is_letter(tokens, first)
+    if tokens.words[before] in _TWICE:
+        return spelled
     if not _is_letter(tokens, before):
         return False
-    spelled = tokens.ends[first] - tokens.starts[first] == 1
+    spelled |= tokens.words[first] in _TWICE
     return spelled or tokens.words[before] not in ("a", "i", "я", "и", "а", "у", "с", "в", "к", "о")
 
 
@@ -247,14 +323,29 @@ def _pieces(tokens: Tokens, numbers: frozenset[int], first: int, *, expected: bo
             spans.append(_span(tokens, start, end))
     if spans:
         return spans
-    rest = [index for index in range(first, len(tokens)) if _is_word(tokens, index)]
-    if not alone or any(tokens.sorts[index] == "h" for index in rest):
+    if not alone:
         return []
-    spelled = len(rest) >= 3 and all(
-        tokens.ends[index] - tokens.starts[index] == 1 for index in rest if tokens.sorts[index] == "w"
-    )
-    if spelled and any(tokens.sorts[index] == "w" for index in rest):
+    rest = [index for index in range(first, len(tokens)) if _is_word(tokens, index)]
+    letters = [index for index in rest if _is_letter(tokens, index)]
+    if len(rest) >= 2 and letters and len(letters) + len(numbers.intersection(rest)) == len(rest):
         return [_span(tokens, rest[0], rest[-1] + 1)]
-    if 1 <= len(rest) <= 3 and not any(tokens.roles[index] & _ORDINARY for index in rest) and not (numbers & set(rest)):
+    while first < len(tokens) and (tokens.sorts[first] == "p" or tokens.roles[first] & (_SKIPPED | ROLE["filler"])):
+        first += 1
+    rest = [index for index in range(first, len(tokens)) if _is_word(tokens, index)]
+    named = [index for index in rest if tokens.sorts[index] == "w" and index not in numbers]
+    if not named:
+        return []
+    foreign = [
+        index for index in named if tokens.words[index].isascii() and not tokens.roles[index] & (_ORDINARY | _HOST)
+    ]
+    han = any(tokens.sorts[index] == "h" for index in rest)
+    if han or (foreign and any(not tokens.words[index].isascii() for index in named)):
+        if not foreign or len(rest) > _MAX_ALONE or len(foreign) == len(rest):
+            return []
+        return [_span(tokens, foreign[0] if len(rest) > 8 else rest[0], foreign[-1] + 1)]  # "拼音的大海 dahai"
+    most = 5 if any(index in numbers for index in rest) else 3
+    if len(rest) <= most and not any(
+        tokens.roles[index] & (_ORDINARY | ROLE["unit"]) and index in named for index in rest
+    ):
         return [_span(tokens, rest[0], rest[-1] + 1)]
     return []

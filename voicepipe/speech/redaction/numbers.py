@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voicepipe.speech.redaction.kinds import Kind, Span, is_service_line, kind_of_number, luhn_holds
+from voicepipe.speech.redaction.letters import LETTERED, Letters
 from voicepipe.speech.redaction.lexicon import ROLE, Cue, Tokens
 from voicepipe.speech.redaction.memory import WHOLE_DIGITS, Expectation
 from voicepipe.speech.redaction.quantities import (
     COUNTED,
     CURRENCY,
     follows_year_word,
+    is_counting,
     is_grouped,
     is_quantity,
     is_time,
     is_year,
+    looks_like_amounts,
     split_at_quantities,
     without_first_quantity,
     without_last_quantity,
@@ -32,12 +35,19 @@ NUMERIC = frozenset({Kind.CARD, Kind.IBAN, Kind.ACCOUNT, Kind.PHONE, Kind.ID, Ki
 
 _LABEL = "label"
 _BIRTH = "date_of_birth"
-_LETTERED = frozenset({Kind.ID, Kind.IBAN, Kind.ACCOUNT, Kind.NUMBER})
 _DIRECT_ROLES = ROLE["copula"] | ROLE["link"] | ROLE["filler"]
 _PLAIN_ROLES = ROLE["link"] | ROLE["filler"] | ROLE["copula"]
 _MAX_DIRECT = 8  # tokens
 _MAX_NEAR = 10
 _MAX_LETTERS = 6
+_MAX_CORRECTION = 12  # tokens between a number that is taken back and the right one
+_CORRECTION = ROLE["correction"]
+_TAKES_BACK = frozenset(
+    {"no", "sorry", "wait", "oops", "actually", "rather", "correction", "нет", "извините", "простите", "ой", "точнее"}
+    | {"вернее", "стоп", "пардон", "ошибся", "ошиблась", "不", "错", "歉"}
+)
+_WHICH_DIGITS = frozenset({"last", "first", "next", "final", "other", "последние", "первые", "следующие", "остальные"})
+_AREA_CODE = frozenset({("area", "code"), ("код", "города"), ("区", "号")})
 _NOT_OPENING = frozenset(
     {"the", "a", "on", "in", "at", "for", "with", "of", "my", "your", "на", "с", "в", "у", "有", "一", "的"}
 )
@@ -70,9 +80,22 @@ class NumberReader:
         self, tokens: Tokens, atoms: Sequence[Atom], cues: Sequence[Cue], *, expected: Expectation | None
     ) -> None:
         self._tokens, self._atoms, self._expected = tokens, atoms, expected
-        self._cues = _specific([as_numeric(cue) for cue in cues if cue.kind in (*NUMERIC, _LABEL, _BIRTH, "password")])
+        phoned = any(cue.kind == Kind.PHONE for cue in cues) or (expected is not None and expected.kind == Kind.PHONE)
+        self._cues = _specific(
+            [
+                Cue(Kind.PHONE, "strong", cue.first, cue.last)
+                if phoned and cue.kind == _LABEL and tuple(tokens.words[cue.first : cue.last]) in _AREA_CODE
+                else as_numeric(cue)
+                for cue in cues
+                if cue.kind in (*NUMERIC, _LABEL, _BIRTH, "password")
+            ]
+        )
         self._cue_ends = [cue.last for cue in self._cues]
+        self._atom_at = {index: atom for atom in atoms for index in range(atom.first, atom.last)}
+        self._letters = Letters(tokens, self._atom_at, self._cues)
         self._content_words: float | None = None
+        self._han = "h" in tokens.sorts
+        self._open_from: int | None = None
 
     def find(self, taken: Sequence[Span]) -> tuple[list[Span], list[Heard]]:
         """Return the private numbers outside of what is taken already."""
@@ -82,6 +105,7 @@ class NumberReader:
         spans: list[Span] = []
         heard: list[Heard] = []
         masked: tuple[int, Kind] | None = None  # token after the last masked number, and its kind
+        passed: Run | None = None  # the number before, if it was left
         for run in read_runs(
             tokens, atoms, bridged=reading or any(c.kind in NUMERIC and c.strength == "strong" for c in self._cues)
         ):
@@ -90,8 +114,18 @@ class NumberReader:
                 hint, minimum = self._hint(piece, cue, masked)
                 kind = self._kind(piece, cue, hint, minimum)
                 if kind is None:
+                    passed = piece
                     continue
+                if self._letters.check_at(piece.last) and (
+                    len(piece.digits) == 17 or hint is Kind.ID or tokens.sorts[piece.last] == "h"
+                ):
+                    kind = Kind.ID
                 span = self._span(piece, kind)
+                if masked and self._is_corrected(masked[0], piece.first):
+                    span = Span(spans.pop().start, span.end, kind)
+                elif passed and len(passed.digits) > 1 and self._is_corrected(passed.last, piece.first):
+                    span = Span(tokens.starts[passed.first], span.end, kind)
+                passed = None
                 spans.append(span)
                 masked = (piece.last, kind)
                 heard.append(Heard(kind, len(piece.digits), self._is_open(piece.last)))
@@ -119,32 +153,23 @@ class NumberReader:
         if not 0 <= first - anchor <= _MAX_DIRECT + (_MAX_LETTERS if lettered else 0):
             return False
         return all(
-            self._plain(index, _DIRECT_ROLES) or (lettered and self._is_letters(index))
+            self._plain(index, _DIRECT_ROLES) or (lettered and self._letters.stand_at(index))
             for index in range(anchor, first)
-        )
-
-    def _is_letters(self, index: int) -> bool:
-        tokens = self._tokens
-        word = tokens.words[index]
-        if tokens.sorts[index] != "w":
-            return False
-        length = tokens.ends[index] - tokens.starts[index]
-        return length == 1 or (
-            length <= 4 and word.isascii() and tokens.text[tokens.starts[index] : tokens.ends[index]].isupper()
         )
 
     def _hint(self, piece: Run, cue: Cue | None, masked: tuple[int, Kind] | None) -> tuple[Kind | None, int]:
         """Return what the number may be, and from how many digits on it is private."""
         expected = self._expected
-        if (
-            masked
-            and (cue is None or cue.last <= masked[0])
-            and self._direct(masked[0], piece.first, lettered=masked[1] in _LETTERED)
-        ):
-            return masked[1], 1 if masked[1] is not Kind.NUMBER else 3
+        if masked and (cue is None or cue.last <= masked[0]):
+            if self._direct(masked[0], piece.first, lettered=masked[1] in LETTERED):
+                return masked[1], 1 if masked[1] is not Kind.NUMBER else 3
+            if self._is_corrected(masked[0], piece.first):
+                return masked[1], 1
+            if masked[1] is not Kind.NUMBER and self._is_open(piece.last) and self._is_opened(piece.first):
+                return masked[1], 3  # "... hang on, I dropped it. Right, 5928."
         if cue and cue.kind in NUMERIC and not (masked and cue.last <= masked[0]):
             kind = Kind(cue.kind)
-            direct = cue.first >= piece.last or self._direct(cue.last, piece.first, lettered=kind in _LETTERED)
+            direct = cue.first >= piece.last or self._direct(cue.last, piece.first, lettered=kind in LETTERED)
             if cue.strength == "strong":
                 return kind, 1 if direct else 3
             if direct and kind is Kind.NUMBER:
@@ -178,7 +203,8 @@ class NumberReader:
         if 13 <= len(run.digits) <= 19 and luhn_holds(run.digits):
             return [run]
         following = tokens.words[run.last] if run.last < len(tokens) else ""
-        if following and (tokens.roles[run.last] & ROLE["unit"] or following in COUNTED):
+        glued = tokens.touches(atoms[-1].first) and tokens.sorts[atoms[-1].first - 1] == "w"  # "EJ4073926 名字是"
+        if following and not glued and (tokens.roles[run.last] & ROLE["unit"] or following in COUNTED):
             atoms = without_last_quantity(tokens, atoms)
         if atoms and run.first and tokens.words[run.first - 1] in CURRENCY:
             atoms = without_first_quantity(tokens, atoms)
@@ -208,17 +234,29 @@ class NumberReader:
         dated = all(atom.when for atom in atoms)
         if dated and not reading and not (announced and hint in (Kind.CARD, Kind.ACCOUNT, Kind.CODE)):
             return None
-        if hint in (None, Kind.PHONE, Kind.NUMBER) and is_service_line(digits) and not reading:
+        mobile = self._han and count == 11 and digits[1] in "3456789"
+        if hint in (None, Kind.PHONE, Kind.NUMBER) and is_service_line(digits) and not (reading or mobile):
             return None
-        if all(atom.attached for atom in atoms) and count < LONG and not (announced and hint in _LETTERED):
+        short = hint is Kind.PHONE and count <= 4 and len(atoms) == 1 and atoms[0].sort == "written"
+        if short and not self._expected and not self._is_open(piece.last):
+            return None  # "Ваш номер 1205, завтрак с семи": a room
+        if (
+            piece.first > 1
+            and tokens.words[piece.first - 2 : piece.first] == ["0", "x"]
+            and tokens.touches(piece.first)
+        ):
+            return None  # 0x80070057
+        if all(atom.attached for atom in atoms) and count < LONG and not (announced and hint in LETTERED):
             return None
         certain = announced and not (cue and cue.strength == "weak")
         if is_year(piece) and not certain and (hint is None or follows_year_word(tokens, piece)):
             return None
         if count == 1 and not self._stands_last(piece.last):
             return None
+        if count == 1 and piece.first and tokens.words[piece.first - 1] in _WHICH_DIGITS:
+            return None  # "and the last four?"
         singles = sum(atom.sort == "digit" or len(atom.digits) == 1 for atom in atoms)
-        if not announced and is_time(tokens, piece):
+        if (not announced or (hint is Kind.PHONE and count <= 4)) and is_time(tokens, piece):
             return None
         if not announced and len(atoms) >= 2 and is_quantity(tokens, piece):
             return None
@@ -226,11 +264,19 @@ class NumberReader:
         if (hint is None or (grouped and count < LONG)) and is_quantity(tokens, piece):
             return None
         if count < minimum:
-            spelled = singles >= 4 and singles == len(atoms) and minimum > 3
-            alone = count >= 4 and self._content() == 0 and not is_year(piece) and not (cue and cue.kind == Kind.NUMBER)
-            if not (spelled or alone):
+            fewest = 4 if self._is_bare() or (cue and cue.kind != _LABEL) else 5
+            spelled = singles >= fewest and singles == len(atoms) and minimum > 3
+            alone = (
+                count >= 4
+                and self._content() == 0
+                and not (is_year(piece) or looks_like_amounts(tokens, piece))
+                and not (cue and cue.kind == Kind.NUMBER)
+            )
+            begins = count == 3 and _is_spelled(piece) and self._content() == 0 and not is_counting(atoms, fewest=3)
+            lettered = count >= 2 and self._content() == 0 and self._letters.count() >= 2
+            if not (spelled or alone or lettered or (begins and all(atom.sort == "digit" for atom in atoms))):
                 return None
-            hint = hint or Kind.NUMBER
+            hint = hint or (Kind.ID if lettered else Kind.NUMBER)
         kind = kind_of_number(digits, written=written, hint=hint)
         if kind is Kind.NUMBER and self._expected and self._expected.strong and hint is None:
             return Kind(self._expected.kind)
@@ -251,7 +297,7 @@ class NumberReader:
         """Return how many words are neither numbers nor what links them; a Han character is half a word."""
         if self._content_words is None:
             tokens = self._tokens
-            inside = {index for atom in self._atoms for index in range(atom.first, atom.last)}
+            inside = set(self._atom_at)
             inside |= {index for cue in self._cues if cue.kind != _LABEL for index in range(cue.first, cue.last)}
             self._content_words = sum(
                 (0.5 if tokens.sorts[index] == "h" else 1.0)
@@ -259,7 +305,7 @@ class NumberReader:
                 if tokens.sorts[index] in "wh"
                 and not tokens.roles[index] & _PLAIN_ROLES
                 and index not in inside
-                and not self._is_letters(index)
+                and not self._letters.stand_at(index)
             )
         return self._content_words
 
@@ -270,34 +316,17 @@ class NumberReader:
 
     def _is_open(self, last: int) -> bool:
         """Return whether nothing of weight follows, so that the number may go on in the next utterance."""
-        tokens = self._tokens
-        return all(self._plain(index, _PLAIN_ROLES) for index in range(last, len(tokens)))
+        if self._open_from is None:
+            index = len(self._tokens)
+            while index and self._plain(index - 1, _PLAIN_ROLES):
+                index -= 1
+            self._open_from = index
+        return last >= self._open_from
 
     def _span(self, piece: Run, kind: Kind) -> Span:
         """Return the characters of a number with the letters that belong to it."""
         tokens = self._tokens
-        first, last = piece.first, piece.last
-        separate = kind in _LETTERED
-        for _ in range(_MAX_LETTERS):
-            before = first - 1
-            if (
-                (before >= 0 and tokens.touches(first) and tokens.sorts[before] in "wd")
-                or (before >= 0 and separate and tokens.sorts[before] == "w" and self._is_id_letter(before))
-                or (separate and before >= 0 and tokens.sorts[before] == "d" and tokens.sorts[first] == "w")
-            ):
-                first = before
-            elif separate and before > 0 and tokens.words[before] == "-" and self._is_id_letter(before - 1):
-                first = before - 1
-            else:
-                break
-        for _ in range(_MAX_LETTERS):
-            if last < len(tokens) and (
-                (tokens.touches(last) and tokens.sorts[last] in "wd")
-                or (separate and tokens.sorts[last] == "w" and self._is_id_letter(last))
-            ):
-                last += 1
-            else:
-                break
+        first, last = self._letters.around(piece, kind) if kind in LETTERED else self._letters.touching(piece)
         if first and tokens.words[first - 1] in _PLUS:
             first -= 1
         elif first and tokens.words[first - 1] == "(" and ")" in tokens.words[first:last]:
@@ -306,14 +335,17 @@ class NumberReader:
                 first -= 1
         return Span(tokens.starts[first], tokens.ends[last - 1], kind)
 
-    def _is_id_letter(self, index: int) -> bool:
+    def _is_corrected(self, first: int, last: int) -> bool:
+        """Return whether somebody takes back a number between two tokens: "no, sorry", "нет, извините", "不对"."""
         tokens = self._tokens
-        if not self._is_letters(index):
+        if not 0 < last - first <= _MAX_CORRECTION:
             return False
-        if any(cue.first <= index < cue.last for cue in self._cues):
-            return False
-        word = tokens.text[tokens.starts[index] : tokens.ends[index]]
-        return word.isascii() and (word.isupper() or word not in ("a", "i")) and word != "I"
+        between = range(first, last)
+        return any(
+            tokens.roles[index] & _CORRECTION and tokens.words[index] in _TAKES_BACK for index in between
+        ) and all(
+            tokens.sorts[index] == "p" or tokens.roles[index] & (_CORRECTION | ROLE["filler"]) for index in between
+        )
 
 
 def outside(tokens: Tokens, atoms: Sequence[Atom], taken: Sequence[Span]) -> list[Atom]:

@@ -1,6 +1,7 @@
 """Numbers that are nobody's secret: amounts, counts, years, dates and times of day."""
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from voicepipe.speech.redaction.lexicon import ROLE, Tokens
@@ -107,6 +108,25 @@ def is_time(tokens: Tokens, piece: Run) -> bool:
     )
 
 
+def looks_like_amounts(tokens: Tokens, piece: Run) -> bool:
+    """Return whether the number may well be a price, or two numbers named side by side: "7999", "ten and twelve"."""
+    if len(piece.atoms) == 1 and piece.atoms[0].sort == "written":
+        return len(piece.digits) == 4 and piece.digits.endswith(("99", "00", "90", "50"))
+    written = tokens.text[tokens.starts[piece.first] : tokens.ends[piece.last - 1]]
+    if re.fullmatch(r"\d{1,3}(?:[ \u00a0]\d{3})?[ \u00a0]\d\d[09]", written):
+        return True
+    apart = any(tokens.sorts[index] != "p" for index in range(piece.atoms[0].last, piece.atoms[-1].first))
+    return len(piece.atoms) == 2 and apart and all(len(atom.digits) <= 2 for atom in piece.atoms)
+
+
+def is_counting(atoms: Sequence[Atom], *, fewest: int = 4) -> bool:
+    """Return whether so many numbers or more go up or down by the same step: "one two three four"."""
+    if len(atoms) < fewest:
+        return False
+    steps = {int(two.digits) - int(one.digits) for one, two in pairwise(atoms)}
+    return len(steps) == 1 and steps != {0}
+
+
 def is_quantity(tokens: Tokens, piece: Run) -> bool:
     """Return whether the number reads like an amount, some years, a date or a list of counts."""
     written = tokens.text[tokens.starts[piece.first] : tokens.ends[piece.last - 1]]
@@ -123,8 +143,14 @@ def is_quantity(tokens: Tokens, piece: Run) -> bool:
         and piece.first
     ):
         return True
-    if len(atoms) >= 2 and all(atom.digits.endswith("00") and atom.digits.strip("0") for atom in atoms):
+    round_ = [atom.digits.endswith("00") and bool(atom.digits.strip("0")) for atom in atoms]
+    if len(atoms) >= 2 and (all(round_) or (len(atoms) == 4 and all(round_[:-1]))):
         return True
+    if is_counting(atoms) or is_counting(atoms[:-1]):
+        return True
+    rising = all(int(one.digits) < int(two.digits) for one, two in pairwise(atoms) if len(two.digits) <= 2)
+    if len(atoms) >= 5 and rising and all(atom.sort == "written" and len(atom.digits) <= 2 for atom in atoms):
+        return True  # a draw of numbers
     if 3 <= len(atoms) <= 5 and "," in written and max(len(atom.digits) for atom in atoms) <= 3:
         steps = {int(two.digits) - int(one.digits) for one, two in pairwise(atoms)}
         return len(steps) == 1

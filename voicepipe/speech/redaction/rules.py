@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from voicepipe.speech.redaction.addresses import find_addresses
 from voicepipe.speech.redaction.births import find_births
-from voicepipe.speech.redaction.kinds import Kind, Span, find_ibans
+from voicepipe.speech.redaction.kinds import Kind, Span, find_ibans, find_ids
 from voicepipe.speech.redaction.lexicon import ROLE, Cue, Tokens, lexicon
 from voicepipe.speech.redaction.mail import find_emails
 from voicepipe.speech.redaction.memory import WHOLE_DIGITS, Expectation, Memory
@@ -55,7 +55,8 @@ def find_private(text: str, memory: Memory, *, channel: Channel | None) -> tuple
         return [], False
     cues = list(lexicon().cues(tokens))
     atoms = read_atoms(tokens, lexicon())
-    if not (cues or atoms or memory.expected or tokens.seen & _TELLING or "@" in tokens.words):
+    mixed = not text.isascii() and tokens.seen & (ROLE["dot"] | ROLE["joiner"])
+    if not (cues or atoms or memory.expected or tokens.seen & _TELLING or mixed or "@" in tokens.words):
         return [], False
     numbers = frozenset(index for atom in atoms for index in range(atom.first, atom.last))
     announced_iban = any(cue.kind == Kind.IBAN for cue in cues) or memory.of(Kind.IBAN) is not None
@@ -69,7 +70,8 @@ def find_private(text: str, memory: Memory, *, channel: Channel | None) -> tuple
     )
     spans, mail_unfinished = find_emails(tokens, numbers, cues, expected=mail is not None, answer=answered)
     mailed = bool(spans)
-    spans += find_ibans(text, announced=announced_iban) if "d" in tokens.sorts else []
+    if "d" in tokens.sorts:
+        spans += find_ibans(text, announced=announced_iban) + find_ids(text)
     births, born = find_births(tokens, atoms, cues, expected=memory.of(Kind.DATE_OF_BIRTH))
     addresses = find_addresses(tokens, atoms, cues, expected=memory.of(Kind.ADDRESS))
     spans += births + addresses + find_passwords(tokens, numbers, cues, answer=_asked(memory.of(Kind.CODE), channel))

@@ -13,8 +13,9 @@ from voicepipe.speech.redaction.lexicon import ROLE, Lexicon, Tokens
 _FILLER, _HOMOPHONE = ROLE["filler"], ROLE["homophone"]
 _GAP = frozenset(",.-–—−‐‑‒/\\()_·、，。…'\"`+:#*|~・•\u200b\u200c\u200d\u2060\ufeff\u00ad")
 _LARGEST = 10**12  # beyond it a sequence of 万 and 亿 is no number
-_MAX_GAP = 4  # tokens between two atoms of a run
+_MAX_GAP = 10  # tokens between two atoms of a run
 _ZERO_LETTERS = frozenset({"o", "oh", "ohs"})
+_SOUNDS_LIKE = {"won": 1, "too": 2, "to": 2, "for": 4, "ate": 8}
 _ORDINAL_ENDINGS = frozenset(
     {"st", "nd", "rd", "th", "го", "ого", "е", "ое", "й", "ый", "м", "ом", "я", "ая", "ти", "х", "му"}
 )
@@ -142,7 +143,8 @@ def _spoken(tokens: Tokens, lexicon: Lexicon, index: int) -> Atom | None:
     sort, value = at(index)
     if sort == "repeat":
         following, digit = at(index + 1)
-        if following == "digit":
+        if following == "digit" or (index + 1 < count and words[index + 1] in _SOUNDS_LIKE):
+            digit = digit if following == "digit" else _SOUNDS_LIKE[words[index + 1]]
             return Atom(index, index + 2, str(digit) * value, "digit")
         if following in ("teen", "tens"):
             return Atom(index, index + 2, str(digit) * value, "cardinal")
@@ -158,6 +160,8 @@ def _spoken(tokens: Tokens, lexicon: Lexicon, index: int) -> Atom | None:
     while place < count:
         place = skip_hyphen(place) if place > index else place
         sort, value = at(place)
+        if group and sort == "digit" and at(place + 1)[0] == "times":
+            break  # "seven hundred | nine hundred"
         if (sort == "digit" and floor > 9 and not (composed and value == 0)) or (sort == "teen" and floor > 19):
             group, floor = group + value, 1
         elif sort == "tens" and floor > 99:
