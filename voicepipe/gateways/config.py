@@ -1,5 +1,6 @@
 """What an operator can set about live calls: where they are taken in, from whom, and how much."""
 
+import base64
 import ipaddress
 from pathlib import Path
 from typing import Literal, Self
@@ -45,6 +46,11 @@ class ClientConfig(BaseModel):
     def _guarded(self) -> Self:
         if len(self.token.get_secret_value()) < 16:
             raise ValueError(f"the token of the client {self.name} is shorter than 16 characters")
+        if self.audiohook_secret is not None and not _is_base64(self.audiohook_secret.get_secret_value()):
+            raise ValueError(
+                f"the audiohook_secret of the client {self.name} is not base64; copy the client secret as "
+                "Genesys Cloud shows it, or leave it out if requests come unsigned"
+            )
         return self
 
 
@@ -117,6 +123,13 @@ class ServeConfig(BaseModel):
                     f"{host} is not loopback and anybody could push calls to it; configure clients with tokens (and "
                     "leave audiosocket.accept_unknown off), or set allow_unauthenticated_network = true"
                 )
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

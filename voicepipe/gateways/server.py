@@ -9,7 +9,7 @@ import contextlib
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, get_args
 from uuid import UUID, uuid4
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from voicepipe.gateways.access import Access
@@ -40,6 +40,8 @@ from voicepipe.types import CallEvent, ConfigError
 
 _READ_BYTES = 16_384
 _BODY_BYTES = 16_384
+_BACKLOG = 2048
+"""Connections that may wait to be taken in; one that finds no place believes that it is open and is never heard."""
 _SPARE_FILES = 128
 """Descriptors kept for the store, the models and the sinks."""
 
@@ -69,6 +71,8 @@ class LiveServer:
         Returns what is wrong with the store, None when it can be written.
     outbox : callable, optional
         Returns how much waits for each sink of events; shown by /readyz, which old events do not make unready.
+    routes : sequence of BaseRoute, optional
+        What else is served on the HTTP port: the console. Its answers are its own.
     clock : callable, optional
         Seconds, never going back.
     """
@@ -82,9 +86,11 @@ class LiveServer:
         metrics: Callable[[], bytes],
         store_fault: Callable[[], str | None],
         outbox: Callable[[], Iterable[Waiting]] = tuple,
+        routes: Sequence[BaseRoute] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
+        self._routes = routes
         self._pool = pool
         self._observer = observer
         self._metrics = metrics
@@ -156,7 +162,7 @@ class LiveServer:
         await self._http.opened.wait()
         if config.audiosocket_port is not None:
             listener = _listen(config.audiosocket_host, config.audiosocket_port, key="serve.audiosocket_port")
-            self._tcp = await asyncio.start_server(self._audiosocket, sock=listener)
+            self._tcp = await asyncio.start_server(self._audiosocket, sock=listener, backlog=_BACKLOG)
         self._board.open()
 
     async def close(self, *, drain_s: float = 0.0) -> None:
@@ -192,6 +198,7 @@ class LiveServer:
                 Route("/healthz", self._health),
                 Route("/readyz", self._readiness),
                 Route("/metrics", self._show_metrics),
+                *self._routes,
             ]
         )
 
@@ -381,7 +388,7 @@ def _handshake(request: Request | WebSocket) -> Handshake:
 def _listen(host: str, port: int, *, key: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror}); set another {key}.") from error
 

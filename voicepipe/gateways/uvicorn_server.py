@@ -54,6 +54,7 @@ def bounded_http(has_room: Callable[[], bool], *, request_s: float) -> type[asyn
                 self._turn_away(b"503 Service Unavailable")
                 return
             super().connection_made(transport)
+            self.app_state = {**self.app_state, "abort": self.transport.abort}
             self._patience = self.loop.call_later(request_s, self._give_up)
 
         def connection_lost(self, exc: Exception | None) -> None:
