@@ -18,6 +18,7 @@ from pydantic import BaseModel, SecretStr
 
 from voicepipe.config import Settings
 from voicepipe.events.config import KafkaConfig, WebhookConfig
+from voicepipe.packaged import packaged
 
 _HEAD = """# Settings
 
@@ -44,8 +45,6 @@ def keys() -> Iterator[Key]:
     shown = {
         "cache_dir": "~/.cache/voicepipe",
         "store_url": "sqlite:///~/.local/state/voicepipe/voicepipe.sqlite",
-        "stress_model": f"models/{defaults['stress_model'].name}",
-        "frustration_model": f"models/{defaults['frustration_model'].name}",
     }
     yield from _walk((), defaults | shown, _texts(Settings))
 
@@ -56,6 +55,8 @@ def _walk(section: tuple[str, ...], values: dict[str, Any], texts: dict[str, str
         if isinstance(value, BaseModel) or dataclasses.is_dataclass(value):
             groups[name] = value
         else:
+            if isinstance(value, Path) and value.is_relative_to(packaged("models")):
+                value = f"models/{value.name}"
             yield Key(section=section, name=name, default=value, text=texts.get(name, ""))
     for name, group in groups.items():
         names = (

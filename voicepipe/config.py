@@ -23,6 +23,7 @@ from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.speech.whisper import WhisperConfig
 from voicepipe.speech.words import WordsConfig
 from voicepipe.types import ConfigError
+from voicepipe.web.config import ConsoleConfig
 
 DECISIVE = frozenset({"whisper_model", "whisper", "analysis", "words", "reroute", "conversation_phrases"})
 """Settings that a decision depends on."""
@@ -71,6 +72,8 @@ class Settings(BaseSettings):
         How many live calls share the machine.
     serve : ServeConfig
         Where live calls are taken in, and from whom.
+    console : ConsoleConfig
+        The supervisors' console on the same port, and who may come in.
     """
 
     model_config = SettingsConfigDict(
@@ -95,6 +98,7 @@ class Settings(BaseSettings):
     retention: RetentionConfig = RetentionConfig()
     pool: PoolConfig = PoolConfig()
     serve: ServeConfig = ServeConfig()
+    console: ConsoleConfig = ConsoleConfig()
 
     @field_validator("cache_dir", "stress_model", "frustration_model")
     @classmethod

@@ -54,6 +54,9 @@ from voicepipe.types import (
 FEEDBACK_GROUP = "voicepipe-feedback"
 """Consumer group that shares the answers of supervisors among all running services."""
 
+_KAFKA_TOPICS = (*TOPICS, FEEDBACK_TOPIC)
+"""What supervisors answer in the console goes out, too."""
+
 Books = Mapping[str, PhraseBook]
 """Phrases by language."""
 
@@ -90,9 +93,10 @@ class Listener:
         whisper = replace(settings.whisper, num_workers=workers or settings.whisper.num_workers)
         whisper_dir = weights.locate(settings.whisper_model, settings.cache_dir / "whisper")
         scorer = OnnxStressScorer(settings.stress_model)
+        transcriber = WhisperTranscriber(whisper_dir, config=whisper)
         self.models = Models(
             detector=SileroDetector(),
-            transcriber=WhisperTranscriber(whisper_dir, config=whisper),
+            transcriber=transcriber,
             scorer=scorer,
             calm=scorer.profile.calm_reference(),
             words=WordsReader.load(settings.frustration_model, config=settings.words),
@@ -102,7 +106,7 @@ class Listener:
             code=__version__,
             model=scorer.model_id,
             config=settings.digest(),
-            transcriber=f"whisper-{settings.whisper_model}-{settings.whisper.compute_type}",
+            transcriber=f"whisper-{settings.whisper_model}-{transcriber.arithmetic}",
         )
 
     def listen(self, media: Iterable[MediaEvent]) -> Iterator[Told]:
@@ -144,7 +148,7 @@ class Courier:
     ) -> None:
         sinks: list[EventSink] = []
         if kafka is not None:
-            sinks.append(KafkaSink(kafka))
+            sinks.append(KafkaSink(kafka, topics=_KAFKA_TOPICS))
         if webhook is not None:
             sinks.append(WebhookSink(webhook, unix_time_s=time.time))
         relay = settings.relay
@@ -200,6 +204,11 @@ class Courier:
         self._relay.stop()
         self._store.close()
 
+    @property
+    def store(self) -> Store:
+        """The store, for those who read it and who answer alerts."""
+        return self._store
+
     def record(self, event: CallEvent, reroute: RerouteEvent | None) -> None:
         """Write a call event and what must leave because of it in one transaction.
 
@@ -231,7 +240,7 @@ class Courier:
         if self._kafka is None:
             return None
         try:
-            ensure_topics(self._kafka, TOPICS)
+            ensure_topics(self._kafka, _KAFKA_TOPICS)
         except SinkError as error:
             return str(error)
         return None
@@ -371,7 +380,7 @@ def _topics(kafka: KafkaConfig | None, webhook: WebhookConfig | None) -> dict[st
     """Return which topics each sink gets."""
     topics: dict[str, Collection[str]] = {}
     if kafka is not None:
-        topics[KafkaSink.name] = TOPICS
+        topics[KafkaSink.name] = _KAFKA_TOPICS
     if webhook is not None:
         topics[WebhookSink.name] = webhook.topics
     return topics

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,10 @@ from voicepipe.ports import CallObserver
 from voicepipe.service import Courier, Listener, RerouteTeller
 from voicepipe.telemetry import Telemetry, Waiting
 from voicepipe.types import CallEvent, CallStarted, CallSummary, StoreError
+from voicepipe.web.app import console_routes
+from voicepipe.web.board import LiveBoard
+from voicepipe.web.config import console_fault
+from voicepipe.web.frame import Console
 
 _WRITTEN_DOWN = 4096
 """Call events that wait for the store; while there are as many, the workers wait."""
@@ -118,11 +123,27 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
         settings, kafka=settings.kafka, webhook=settings.webhook, patient=True, on_failure=telemetry.on_failure
     ) as courier:
         scribe: Scribe | None = None
+        listener: Listener | None = None
+        board = LiveBoard(clock=_now, transcribe_agent=settings.analysis.transcribe_agent)
+        console = Console(
+            config=settings.console,
+            store=courier.store,
+            board=board,
+            clock=_now,
+            calm=lambda: listener.models.calm if listener else None,
+            model_id=lambda: listener.versions.model if listener else None,
+            books=load_books(settings.conversation_phrases),
+            false_alarms_per_100_call_hours=settings.analysis.episode.false_alarms_per_100_call_hours,
+            on_failure=telemetry.on_failure,
+        )
+        fault = console_fault(settings.console, settings.serve.host)
+        has_console = settings.console.enabled and fault is None
 
         def deliver(event: CallEvent) -> None:
             assert scribe is not None
             scribe.take(event)
             server.on_call_event(event)
+            board.on_call_event(event)
 
         pool = CallPool(config=settings.pool, analysis=settings.analysis, deliver=deliver, observer=telemetry)
         telemetry.watch(calls=lambda: pool.n_calls, waiting=lambda: pool.n_waiting)
@@ -135,9 +156,14 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
             metrics=telemetry.metrics,
             store_fault=courier.fault,
             outbox=partial(_waiting, courier),
+            routes=console_routes(console) if has_console else (),
         )
         await server.open()
         say(_where(settings, server))
+        if has_console:
+            say(f"voicepipe: the console is at {_console_url(settings, server)}")
+        elif fault:
+            say(f"voicepipe: {fault}")
         looking = asyncio.create_task(_look_for_kafka(courier, say=say))
         drain_s = 0.0
         try:
@@ -157,6 +183,7 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
             say(f"voicepipe: no new calls; those that run have {drain_s:g} s")
         finally:
             looking.cancel()
+            console.hub.close()
             await server.close(drain_s=drain_s)
             left = await asyncio.to_thread(_finish, pool, scribe, courier, settings)
         for sentence in left:
@@ -204,6 +231,17 @@ def _waiting(courier: Courier) -> list[Waiting]:
         )
         for status in statuses
     ]
+
+
+def _console_url(settings: Settings, server: LiveServer) -> str:
+    if settings.console.public_url:
+        return settings.console.public_url
+    scheme = "https" if settings.serve.tls_cert_file else "http"
+    return f"{scheme}://{settings.serve.host}:{server.port}/console"
+
+
+def _now() -> datetime:
+    return datetime.now(tz=UTC)
 
 
 def _where(settings: Settings, server: LiveServer) -> str:

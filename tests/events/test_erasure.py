@@ -15,7 +15,9 @@ from tests.events.calls import STARTED_AT, make_call, make_episode, make_message
 from tests.fakes import FakeDelivery
 from voicepipe.events import tables
 from voicepipe.events.config import KafkaConfig
+from voicepipe.events.contract import TOPICS
 from voicepipe.events.erasure import TOMBSTONE_TYPE, Erased
+from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.kafka import KafkaReader, KafkaSink
 from voicepipe.events.store import Store
 from voicepipe.events.webhook import structured
@@ -66,7 +68,16 @@ def left_of(store: Store, call_id: str) -> dict[str, int]:
     """Count what each table still has of a call."""
     counts = {}
     with store._reading() as connection:
-        for table in (tables.calls, tables.utterances, tables.episodes, tables.feedback, tables.events, tables.outbox):
+        for table in (
+            tables.calls,
+            tables.utterances,
+            tables.episodes,
+            tables.alerts,
+            tables.handling,
+            tables.feedback,
+            tables.events,
+            tables.outbox,
+        ):
             key = table.c.key if "key" in table.c else table.c.call_id
             query = sa.select(sa.func.count()).select_from(table).where(key == call_id)
             counts[table.name] = connection.execute(query).scalar_one()
@@ -82,11 +93,22 @@ def test_a_purged_call_leaves_tombstones_and_a_note(store: Store) -> None:
     keep(store, "mine", sent=3)
     keep(store, "other", sent=0)
     erased = store.purge(call_id="mine", actor="anna", reason="Art. 17 request 4711")
-    assert erased == Erased(calls=1, utterances=1, episodes=1, events=4, unsent=1, tombstones=2)
-    assert left_of(store, "mine") == {"events": 2, "outbox": 2}
-    assert left_of(store, "other") == {"calls": 1, "utterances": 1, "episodes": 1, "events": 4, "outbox": 4}
+    assert erased == Erased(calls=1, utterances=1, episodes=1, events=4, unsent=1, tombstones=3)
+    assert left_of(store, "mine") == {"events": 3, "outbox": 3}
+    assert left_of(store, "other") == {
+        "calls": 1,
+        "utterances": 1,
+        "episodes": 1,
+        "alerts": 1,
+        "events": 4,
+        "outbox": 4,
+    }
     graves = store.events_of("mine")
-    assert {row.topic for row in graves} == {"voicepipe.reroute.v1", "voicepipe.calls.v1"}
+    assert {row.topic for row in graves} == {
+        "voicepipe.reroute.v1",
+        "voicepipe.calls.v1",
+        "voicepipe.feedback.v1",
+    }
     assert {(row.body, dict(row.headers)["ce_type"]) for row in graves} == {(b"", TOMBSTONE_TYPE.encode())}
     (entry,) = store.audit()
     assert (entry.actor, entry.action, entry.subject, entry.reason) == (
@@ -103,7 +125,7 @@ def test_a_dry_run_counts_and_changes_nothing(store: Store) -> None:
     keep(store, "mine", sent=3)
     before = left_of(store, "mine")
     erased = store.purge(call_id="mine", actor="anna", reason="look", dry_run=True)
-    assert erased == Erased(calls=1, utterances=1, episodes=1, events=4, unsent=1, tombstones=2)
+    assert erased == Erased(calls=1, utterances=1, episodes=1, events=4, unsent=1, tombstones=3)
     assert left_of(store, "mine") == before
     assert store.audit() == ()
 
@@ -126,7 +148,7 @@ def test_old_calls_are_purged_in_batches_each_with_its_note(store: Store, monkey
 
 
 def test_a_call_that_the_store_never_had_gets_its_tombstones_all_the_same(store: Store) -> None:
-    assert store.purge(call_id="long gone", actor="anna", reason="Art. 17") == Erased(tombstones=2)
+    assert store.purge(call_id="long gone", actor="anna", reason="Art. 17") == Erased(tombstones=3)
 
 
 def test_without_a_sink_nobody_is_to_be_told(store_url: str) -> None:
@@ -158,7 +180,7 @@ def test_nothing_of_a_purged_call_is_left_in_the_files(tmp_path: Path) -> None:
 def test_a_withdrawal_erases_what_the_voice_told_in_the_same_transaction(store: Store) -> None:
     keep(store, "mine", sent=1)
     store.record([withdrawal("mine", Erasure.ACOUSTICS)], [])
-    assert left_of(store, "mine") == {"calls": 1, "utterances": 1, "events": 3, "outbox": 3}
+    assert left_of(store, "mine") == {"calls": 1, "utterances": 1, "events": 4, "outbox": 4}
     with store._reading() as connection:
         (row,) = connection.execute(sa.select(tables.utterances)).mappings()
         assert row["text"] == SAID
@@ -169,6 +191,7 @@ def test_a_withdrawal_erases_what_the_voice_told_in_the_same_transaction(store: 
         ("voicepipe.calls.v1", True),
         ("voicepipe.calls.v1", True),
         ("voicepipe.reroute.v1", False),
+        ("voicepipe.feedback.v1", False),
     ]
     (entry,) = store.audit()
     assert (entry.actor, entry.action, entry.details["basis"], entry.details["scope"]) == (
@@ -184,8 +207,8 @@ def test_a_withdrawal_may_erase_everything_or_nothing(store: Store) -> None:
         keep(store, call_id)
     store.record([withdrawal("all", Erasure.EVERYTHING, scope=Scope.NOTHING)], [])
     store.record([withdrawal("none", Erasure.NOTHING)], [])
-    assert left_of(store, "all") == {"calls": 1, "events": 2, "outbox": 2}
-    assert left_of(store, "none") == {"calls": 1, "utterances": 1, "episodes": 1, "events": 4, "outbox": 4}
+    assert left_of(store, "all") == {"calls": 1, "events": 3, "outbox": 3}
+    assert left_of(store, "none") == {"calls": 1, "utterances": 1, "episodes": 1, "alerts": 1, "events": 4, "outbox": 4}
     with store._reading() as connection:
         kept = connection.execute(sa.select(tables.utterances.c.stress)).scalars().all()
     assert kept == [pytest.approx(0.9)]
@@ -238,7 +261,7 @@ def test_the_triggers_come_with_a_migrated_store_too(tmp_path: Path) -> None:
     with open_store(path) as store:
         erased = store.purge(call_id="call-1", actor="anna", reason="Art. 17")
         assert (erased.calls, erased.episodes, erased.unsent) == (1, 1, 1)
-        assert left_of(store, "call-1") == {"events": 2, "outbox": 2}
+        assert left_of(store, "call-1") == {"events": 3, "outbox": 3}
         with pytest.raises(StoreError, match="append-only"), store._writing() as writing:
             writing.exec_driver_sql("DELETE FROM audit")
 
@@ -263,9 +286,9 @@ def test_a_purge_waits_for_a_node_that_is_sending_and_the_tombstones_come_after(
             for row in claim.rows:
                 claim.settle(row, FakeDelivery())
         erased = purged.result(timeout=30.0)
-        assert (erased.calls, erased.events, erased.unsent, erased.tombstones) == (2, 8, 0, 4)
+        assert (erased.calls, erased.events, erased.unsent, erased.tombstones) == (2, 8, 0, 6)
         with one.claim("kafka", limit=10) as rest:
-            assert [row.body for row in rest.rows] == [b""] * 4
+            assert [row.body for row in rest.rows] == [b""] * 6
 
 
 @pytest.mark.slow
@@ -273,9 +296,9 @@ def test_a_broker_gets_a_tombstone_as_a_record_without_a_body(broker: KafkaConfi
     with open_store(tmp_path / "store.db") as store:
         store.purge(call_id="kafka-purge", actor="anna", reason="Art. 17")
         rows = store.events_of("kafka-purge")
-    sink = KafkaSink(broker)
+    sink = KafkaSink(broker, topics=(*TOPICS, FEEDBACK_TOPIC))
     try:
-        assert [delivery.delivered for delivery in sink.publish(rows)] == [True, True]
+        assert [delivery.delivered for delivery in sink.publish(rows)] == [True, True, True]
     finally:
         sink.close()
     with KafkaReader(broker, topic="voicepipe.reroute.v1") as reader:

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from tests.events.calls import make_messages, make_reroute
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.envelope import message_of
+from voicepipe.events.erasure import tombstones_of
 from voicepipe.events.feedback import FEEDBACK_TOPIC, Feedback, feedback_message, read_feedback
 from voicepipe.events.kafka import KafkaGroupReader, KafkaReader, KafkaRecord, KafkaSink
 from voicepipe.events.kafka_connection import ensure_topics
 from voicepipe.events.listener import FeedbackListener
 from voicepipe.events.relay import Backoff
 from voicepipe.events.store import Store
-from voicepipe.types import SinkError
+from voicepipe.types import Erasure, SinkError
 
 NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 EVENT = make_reroute()
@@ -96,6 +97,27 @@ def test_feedback_is_kept_with_the_event_it_answers(store: Store) -> None:
     assert group.commits == 1
 
 
+def test_a_note_alone_and_a_take_are_answers_too(store: Store) -> None:
+    note = make_body(verdict=None, outcome=None, note="calls back at noon")
+    taken = make_body(feedback_id=str(uuid.uuid4()), verdict=None, outcome="taken", note=None)
+    make_listener(store, FakeGroup(make_record(note), make_record(taken, offset=1))).listen()
+    assert [(one.outcome, one.note) for one in store.feedback_of(str(EVENT.event_id))] in (
+        [(None, "calls back at noon"), ("taken", None)],
+        [("taken", None), (None, "calls back at noon")],
+    )
+    assert store.dead_letters() == ()
+
+
+def test_a_tombstone_of_the_topic_is_no_answer_and_no_dead_letter(store: Store) -> None:
+    (grave,) = [
+        one for one in tombstones_of("call-1", erasure=Erasure.ACOUSTICS, at=NOW) if one.topic == FEEDBACK_TOPIC
+    ]
+    group = FakeGroup(make_record(grave.body, headers=dict(grave.headers)), make_record(make_body(), offset=1))
+    make_listener(store, group).listen()
+    assert store.dead_letters() == ()
+    assert store.feedback_counts()["justified"] == 1
+
+
 def test_the_same_records_again_change_nothing(store: Store) -> None:
     records = [make_record(make_body()), make_record(b"nonsense", offset=1)]
     for _ in range(2):
@@ -112,7 +134,8 @@ def test_the_same_records_again_change_nothing(store: Store) -> None:
         (b"\xff\xfe", "Invalid JSON"),
         (b"[]", "Input should be an object"),
         (make_body(verdict="maybe"), "verdict: Input should be 'justified', 'false_alarm' or 'unsure'"),
-        (make_body(verdict=None, outcome=None), "neither verdict nor outcome"),
+        (make_body(verdict=None, outcome=None, note=None), "neither verdict nor outcome nor note"),
+        (make_body(verdict=None, outcome=None, note="  "), "neither verdict nor outcome nor note"),
         (make_body(event_id="x"), "event_id: Input should be a valid UUID"),
         (make_body(event_id="22222222-2222-4222-8222-222222222222"), "an event that this store does not know"),
         (make_body(call_id="call-2"), "its call is not the call of the event"),

@@ -100,7 +100,8 @@ def _wants(
     question that is still open and was not among the first two sentences has its own place.
     """
     callers = [p for p in spoken if p.channel is not Channel.AGENT]
-    score = {id(p): request_score(p) - (_REPLY if p in attempts and not p.has("tried") else 0.0) for p in callers}
+    replies = {id(p) for p in attempts if not p.has("tried")}
+    score = {id(p): request_score(p) - (_REPLY if id(p) in replies else 0.0) for p in callers}
     ranked = sorted(callers, key=lambda p: (-score[id(p)], p.order))
     ranked = [
         p
@@ -161,8 +162,9 @@ def _why(ranked: Sequence[Passage], ask: Passage, sizes: Sizes) -> list[Passage]
 
 def _ask(callers: Sequence[Passage], sizes: Sizes) -> Passage | None:
     """Return the caller's sentence that best says what is to be done, wherever in the call; see `ask_score`."""
-    asking = [p for p in callers if p.has("ask") and p.sentence.words >= sizes.least]
-    return max(asking, key=lambda p: ask_score(p, place=callers.index(p) / len(callers)), default=None)
+    asking = [(i, p) for i, p in enumerate(callers) if p.has("ask") and p.sentence.words >= sizes.least]
+    best = max(asking, key=lambda one: ask_score(one[1], place=one[0] / len(callers)), default=None)
+    return None if best is None else best[1]
 
 
 def _continuation(
@@ -196,7 +198,10 @@ def _attempts(spoken: Sequence[Passage]) -> list[Passage]:
         for before, after in pairwise(spoken)
         if before.channel is Channel.AGENT and before.has("asks_tried") and after.channel is Channel.CALLER
     ]
-    return [p for p in spoken if p.channel is not Channel.AGENT and not p.asks and (p.has("tried") or p in replies)]
+    answered = {id(p) for p in replies}
+    return [
+        p for p in spoken if p.channel is not Channel.AGENT and not p.asks and (p.has("tried") or id(p) in answered)
+    ]
 
 
 def _tried(attempts: Sequence[Passage], spoken: Sequence[Passage], sizes: Sizes) -> list[Quote]:

@@ -28,11 +28,11 @@ class AuditEntry:
     at : datetime
         UTC.
     actor : str
-        Who: a user of the machine, ``caller``, or ``retention`` for the job.
+        Who: a user of the machine, a person of the console, ``caller``, or ``retention`` for the job.
     action : str
-        ``consent``, ``purge`` or ``expire``.
+        ``consent``, ``purge``, ``expire``, or what a person did on the console: ``sign_in``, ``see_call``, ``take``...
     subject : str
-        Whose data: ``call ID``, ``caller PSEUDONYM`` or ``calls before TIME``.
+        Whose data: ``call ID``, ``alert ID``, ``caller PSEUDONYM``, ``calls before TIME`` or ``console``.
     reason : str
         Why, in the words that were given.
     details : mapping of str to str or int
@@ -73,10 +73,13 @@ def note(
     )
 
 
-def latest(connection: Connection, *, limit: int) -> tuple[AuditEntry, ...]:
-    """Return the latest lines, newest first."""
+def latest(connection: Connection, *, limit: int, before: int | None = None) -> tuple[AuditEntry, ...]:
+    """Return the latest lines, newest first; where `before` is given, those written before the line of that id."""
     table = tables.audit
-    rows = connection.execute(sa.select(table).order_by(table.c.id.desc()).limit(limit)).mappings()
+    query = sa.select(table).order_by(table.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    rows = connection.execute(query).mappings()
     return tuple(
         AuditEntry(
             id=row["id"],

@@ -19,7 +19,7 @@ TOPICS = (REROUTE_TOPIC, CALLS_TOPIC)
 _DESCRIPTIONS = {
     REROUTE_TOPIC: "A better human is asked for (requested), or the request is withdrawn (cleared).",
     CALLS_TOPIC: "Calls that started and ended.",
-    FEEDBACK_TOPIC: "What the supervisor or the ACD did with a reroute; voicepipe reads it.",
+    FEEDBACK_TOPIC: "What the supervisor or the ACD did with a reroute; the console sends its part, all is read.",
 }
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
@@ -78,11 +78,9 @@ def asyncapi_document() -> dict[str, Any]:
             for topic, description in _DESCRIPTIONS.items()
         },
         "operations": {
-            f"{'send' if topic in TOPICS else 'receive'}-{topic}": {
-                "action": "send" if topic in TOPICS else "receive",
-                "channel": {"$ref": f"#/channels/{topic}"},
-            }
+            f"{action}-{topic}": {"action": action, "channel": {"$ref": f"#/channels/{topic}"}}
             for topic in _DESCRIPTIONS
+            for action in (("send",) if topic in TOPICS else ("send", "receive"))
         },
         "components": {
             "messages": {topic: _message(topic) for topic in _DESCRIPTIONS},

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from voicepipe.events import tables
 from voicepipe.events.calls import CALLS_TOPIC
 from voicepipe.events.envelope import SPEC_VERSION, Message, event_id, rfc3339
+from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.reroute import REROUTE_TOPIC
 from voicepipe.events.tables import PENDING, is_pending, text_of
 from voicepipe.types import Erasure
@@ -25,11 +26,11 @@ TOMBSTONE_TYPE = "voicepipe.erased.v1"
 
 _TOPICS: Mapping[Erasure, tuple[str, ...]] = {
     Erasure.NOTHING: (),
-    Erasure.ACOUSTICS: (REROUTE_TOPIC,),
-    Erasure.EVERYTHING: (REROUTE_TOPIC, CALLS_TOPIC),
+    Erasure.ACOUSTICS: (REROUTE_TOPIC, FEEDBACK_TOPIC),
+    Erasure.EVERYTHING: (REROUTE_TOPIC, CALLS_TOPIC, FEEDBACK_TOPIC),
 }
 
-_FROM_THE_VOICE = ("stress", "confidence", "deviations", "frustrated_prob")
+_FROM_THE_VOICE = ("stress", "confidence", "deviations", "frustrated_prob", "calm_kind", "model_id")
 _FROM_THE_WORDS = ("text", "human_request")
 
 
@@ -76,7 +77,7 @@ def tombstones_of(call_id: str, *, erasure: Erasure, at: datetime) -> tuple[Mess
     ----------
     call_id : str
     erasure : Erasure
-        ``acoustics`` withdraws the reroutes alone.
+        ``acoustics`` withdraws the reroutes alone, with what was answered to them.
     at : datetime
         When; a later erasure of the same call has ids of its own.
     """
@@ -130,7 +131,7 @@ def erase(connection: Connection, call_ids: Sequence[str], *, erasure: Erasure) 
 
 
 def erase_events(connection: Connection, gone: sa.ColumnElement[bool]) -> Erased:
-    """Remove events with their places in the outbox and their dead letters.
+    """Remove events with their places in the outbox and their dead letters, and alerts with who handled them.
 
     Parameters
     ----------
@@ -148,6 +149,8 @@ def erase_events(connection: Connection, gone: sa.ColumnElement[bool]) -> Erased
     held = connection.execute(places.with_for_update()).all()
     unsent = len({seq for seq, state in held if state == PENDING})
     _delete(connection, rows, rows.c.seq.in_(seqs))
+    for table in (tables.alerts, tables.handling):
+        _delete(connection, table, table.c.event_id.in_(ids))
     return Erased(
         dead_letters=_delete(connection, letters, letters.c.event_id.in_(ids)),
         events=_delete(connection, events, events.c.seq.in_(seqs)),

@@ -1,4 +1,4 @@
-"""What comes back: the supervisor's verdict on a reroute, or what the ACD did with it."""
+"""What comes back: the supervisor's verdict on a reroute, a note, or what the ACD did with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from voicepipe.events.envelope import CONTENT_TYPE, EVENT_NAMESPACE, SPEC_VERSIO
 FEEDBACK_TOPIC = "voicepipe.feedback.v1"
 
 Verdict = Literal["justified", "false_alarm", "unsure"]
-Outcome = Literal["rerouted", "declined", "abandoned", "resolved"]
+Outcome = Literal["taken", "rerouted", "declined", "abandoned", "resolved"]
 
 
 def _without_nul(text: str) -> str:
@@ -35,15 +35,19 @@ class Feedback(BaseModel):
     event_id: UUID = Field(description="Id of the reroute event it answers.")
     call_id: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_without_nul)]
     verdict: Verdict | None = None
-    outcome: Outcome | None = None
+    outcome: Outcome | None = Field(
+        default=None, description="What became of it; taken: a supervisor takes care of the caller."
+    )
     given_by: Line | None = Field(default=None, description="Who: a person's or a system's name.")
     given_at: AwareDatetime
-    note: Annotated[str, Field(max_length=4000), AfterValidator(_without_nul)] | None = None
+    note: Annotated[str, Field(max_length=4000), AfterValidator(_without_nul)] | None = Field(
+        default=None, description="In free words; may stand alone."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> "Feedback":
-        if self.verdict is None and self.outcome is None:
-            raise ValueError("it has neither verdict nor outcome")
+        if self.verdict is None and self.outcome is None and not (self.note and self.note.strip()):
+            raise ValueError("it has neither verdict nor outcome nor note")
         return self
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from voicepipe.events.erasure import TOMBSTONE_TYPE
 from voicepipe.events.feedback import InboundFeedback, read_feedback
 from voicepipe.events.kafka import KafkaRecord
 from voicepipe.events.relay import Backoff
@@ -79,7 +80,7 @@ class FeedbackListener:
                 self._reader = self._connect()
             records = self._reader.poll(timeout_s=_POLL_S)
             if records:
-                self._store.record_feedback([_inbound(record) for record in records])
+                self._store.record_feedback([_inbound(record) for record in records if not _is_tombstone(record)])
                 self._reader.commit()
         except Exception as error:
             # Nothing was committed: the same records come again.
@@ -99,6 +100,11 @@ class FeedbackListener:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+
+def _is_tombstone(record: KafkaRecord) -> bool:
+    """Whether a record only says that the answers under its key are to be forgotten: the store did before it left."""
+    return not record.body and record.headers.get("ce_type") == TOMBSTONE_TYPE.encode()
 
 
 def _inbound(record: KafkaRecord) -> InboundFeedback:

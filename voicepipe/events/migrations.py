@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from voicepipe.events import tables
+from voicepipe.events.alert_log import record_alerts_of_old
 from voicepipe.types import StoreError
 
 _LOCK = 7_605_893_201_447
@@ -78,5 +79,18 @@ def _let_episodes_be_of_words_alone(connection: Connection) -> None:
     connection.exec_driver_sql("DROP TABLE episodes_before")
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}
+def _from_3(connection: Connection) -> None:
+    """Let people work with alerts: who took one, who judged it; and keep what the quality of alerts is told by."""
+    connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN channels TEXT")
+    connection.exec_driver_sql("ALTER TABLE utterances ADD COLUMN speech_s FLOAT")
+    connection.exec_driver_sql("ALTER TABLE utterances ADD COLUMN calm_kind TEXT")
+    connection.exec_driver_sql("ALTER TABLE utterances ADD COLUMN model_id TEXT")
+    connection.exec_driver_sql("CREATE INDEX events_topic ON events (topic, recorded_at, seq)")
+    tables.alerts.create(connection)
+    tables.handling.create(connection)
+    tables.console_sessions.create(connection)
+    record_alerts_of_old(connection)
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
 """What leads from each version to the next."""

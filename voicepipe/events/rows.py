@@ -1,14 +1,26 @@
 """What a call event and a supervisor's answer look like as rows of the store."""
 
 import json
+import math
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from voicepipe.events import outbox, tables
 from voicepipe.events.feedback import Feedback
+from voicepipe.events.handling import heed
 from voicepipe.events.tables import text_of
-from voicepipe.types import CallEvent, CallStarted, CallSummary, ClosedBy, Episode, ScoredUtterance
+from voicepipe.stress.calm import CalmKind
+from voicepipe.types import (
+    CallEvent,
+    CallStarted,
+    CallSummary,
+    ClosedBy,
+    Episode,
+    FeatureDeviation,
+    ScoredUtterance,
+)
 
 
 def record_event(connection: Connection, event: CallEvent) -> None:
@@ -26,6 +38,7 @@ def record_event(connection: Connection, event: CallEvent) -> None:
                 "language": call.language,
                 "basis": call.basis,
                 "caller_id": call.caller_id,
+                "channels": json.dumps([channel.value for channel in call.channels]),
             }
             connection.execute(outbox.insert(connection, tables.calls).values(**started).on_conflict_do_nothing())
         case ScoredUtterance():
@@ -63,10 +76,42 @@ def _utterance_values(utterance: ScoredUtterance) -> dict[str, object]:
         "language": transcript.language if transcript else None,
         "stress": score.stress if score else None,
         "confidence": score.confidence if score else None,
-        "deviations": json.dumps([feature.text for feature in score.top_features]) if score else None,
+        "deviations": _deviations_text(score.top_features) if score else None,
         "human_request": utterance.human_request.kind if utterance.human_request else None,
         "frustrated_prob": utterance.frustration.prob if utterance.frustration else None,
+        "speech_s": utterance.speech_s,
+        "calm_kind": CalmKind.of(score).value if score else None,
+        "model_id": score.model_id if score else None,
     }
+
+
+def _deviations_text(features: Sequence[FeatureDeviation]) -> str:
+    """Return the measured deviations as JSON: NaN means "not measurable", and JSON has no word for it."""
+    return json.dumps(
+        [
+            {
+                "name": feature.name,
+                "deviation": round(feature.deviation, 4),
+                "unit": feature.unit,
+                "text": feature.text,
+            }
+            for feature in features
+            if math.isfinite(feature.deviation)
+        ]
+    )
+
+
+def deviations_of(text: str | None) -> tuple[FeatureDeviation, ...]:
+    """Return the deviations that a row holds; their `value` is not kept and NaN.
+
+    Rows of before schema 4 hold sentences alone: `name` and `unit` are empty then, and the deviation is NaN.
+    """
+    return tuple(
+        FeatureDeviation(name="", value=math.nan, unit="", deviation=math.nan, text=one)
+        if isinstance(one, str)
+        else FeatureDeviation(value=math.nan, **one)
+        for one in json.loads(text or "[]")
+    )
 
 
 def _episode_values(episode: Episode) -> dict[str, object]:
@@ -97,4 +142,5 @@ def record_feedback(connection: Connection, feedback: Feedback) -> str | None:
         "given_at": text_of(feedback.given_at),
     }
     connection.execute(outbox.insert(connection, tables.feedback).values(**values).on_conflict_do_nothing())
+    heed(connection, feedback)
     return None

@@ -13,19 +13,23 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from voicepipe.events import audit, erasure, outbox, tables
+from voicepipe.events import alert_log, audit, erasure, handling, outbox, sessions, tables
+from voicepipe.events.alert_log import Alert, Mark
 from voicepipe.events.audit import AuditEntry
 from voicepipe.events.database import engine_of, sentence_of, url_of
 from voicepipe.events.erasure import Erased, tombstones_of
-from voicepipe.events.feedback import Feedback, InboundFeedback
+from voicepipe.events.feedback import Feedback, InboundFeedback, Verdict, feedback_message
+from voicepipe.events.handling import Handling, UnknownAlertError
 from voicepipe.events.migrations import bring_up_to_date
 from voicepipe.events.outbox import Claim, OutboxDepth, OutboxRow
 from voicepipe.events.rows import record_event, record_feedback
+from voicepipe.events.sessions import SessionRow
 from voicepipe.events.tables import PENDING, REFUSED, text_of
 from voicepipe.ports import OutboundMessage
 from voicepipe.types import (
@@ -36,11 +40,17 @@ from voicepipe.types import (
     StoreError,
 )
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Clock = Callable[[], datetime]
 """Returns the present time, timezone-aware UTC."""
 
 Sinks = Collection[str] | Mapping[str, Collection[str]]
 """Names of sinks, or with each the topics it gets."""
+
+_CONSOLE = "/voicepipe/console"
+"""CloudEvents source of what people answer in the console."""
 
 _PURGE_BATCH = 200
 """Calls that are deleted in one transaction: small, so that the calls that run are written down in between."""
@@ -159,6 +169,23 @@ class Store:
             fresh = self._put(connection, [*erased, *messages])
         if fresh:
             self._wake()
+
+    def ask(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Put one of the questions of `voicepipe.events.inquiries` and return the answer.
+
+        Parameters
+        ----------
+        question : callable
+            Takes a connection that reads, then the other arguments.
+        *args, **kwargs
+            Its arguments.
+
+        Raises
+        ------
+        StoreError
+        """
+        with self._reading() as connection:
+            return question(connection, *args, **kwargs)
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` after each commit that put messages in the outbox; it must return at once."""
@@ -345,10 +372,54 @@ class Store:
                 )
         return gone
 
-    def audit(self, *, limit: int = 100) -> tuple[AuditEntry, ...]:
-        """Return the latest lines of the audit log, newest first."""
+    def audit(self, *, limit: int = 100, before: int | None = None) -> tuple[AuditEntry, ...]:
+        """Return the latest lines of the audit log, newest first; `before` is the id of a line seen already."""
         with self._reading() as connection:
-            return audit.latest(connection, limit=limit)
+            return audit.latest(connection, limit=limit, before=before)
+
+    def note_act(
+        self, *, actor: str, action: str, subject: str, reason: str = "", details: Mapping[str, str | int] | None = None
+    ) -> None:
+        """Add a line to the audit log: what a person did.
+
+        Parameters
+        ----------
+        actor : str
+            Who.
+        action : str
+            In one word, such as ``sign_in``.
+        subject : str
+            To what, as in `AuditEntry`.
+        reason : str
+            Why, in the person's words.
+        details : mapping of str to str or int, optional
+
+        Raises
+        ------
+        StoreError
+        """
+        with self._writing() as connection:
+            self._note(connection, actor=actor, action=action, subject=subject, reason=reason, details=details or {})
+
+    def begin_session(self, row: SessionRow, *, forget_before: datetime) -> None:
+        """Write down that a person signed in to the console; sessions opened before a time are deleted."""
+        with self._writing() as connection:
+            sessions.begin(connection, row, forget_before=forget_before)
+
+    def session(self, digest: str) -> SessionRow | None:
+        """Return a session of the console; None where there is none."""
+        with self._reading() as connection:
+            return sessions.find(connection, digest)
+
+    def touch_session(self, digest: str) -> None:
+        """Note that a session of the console is used now."""
+        with self._writing() as connection:
+            sessions.touch(connection, digest, now=self._clock())
+
+    def end_session(self, digest: str) -> None:
+        """Delete a session of the console."""
+        with self._writing() as connection:
+            sessions.end(connection, digest)
 
     def record_feedback(self, inbound: Sequence[InboundFeedback]) -> None:
         """Keep feedback with the episode it answers; what is malformed or answers nothing known is a dead letter.
@@ -388,6 +459,112 @@ class Store:
                 counts |= {str(word): int(count) for word, count in connection.execute(given)}
         return counts
 
+    def alerts(
+        self,
+        *,
+        call_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        queues: Collection[str] | None = None,
+        before: Alert | None = None,
+        limit: int = 100,
+    ) -> tuple[Alert, ...]:
+        """Return alerts with what became of them, newest first; see `voicepipe.events.alert_log.read`."""
+        with self._reading() as connection:
+            return alert_log.read(
+                connection, call_id=call_id, since=since, until=until, queues=queues, before=before, limit=limit
+            )
+
+    def alert(self, event_id: str) -> Alert | None:
+        """Return one alert; None if there is no such."""
+        with self._reading() as connection:
+            return next(iter(alert_log.read(connection, event_id=event_id, limit=1)), None)
+
+    def alerts_mark(self, *, since: datetime) -> Mark:
+        """Return what changes with every change to the alerts since a time and to what was said of them."""
+        with self._reading() as connection:
+            return alert_log.mark(connection, since=since)
+
+    def take_alert(self, event_id: str, *, by: str) -> Handling:
+        """Let somebody take care of the caller, unless somebody else does already.
+
+        Who takes it, the answer to the topic of feedback and the line of the audit log are one transaction.
+
+        Parameters
+        ----------
+        event_id : str
+        by : str
+            Who; at most 200 characters.
+
+        Returns
+        -------
+        Handling
+            `won` says whether it is theirs; otherwise `by` and `at` say whose it is, and since when.
+
+        Raises
+        ------
+        UnknownAlertError
+        StoreError
+        """
+        with self._handled(event_id) as (connection, call_id, now):
+            taken, changed = handling.claim(connection, event_id=event_id, call_id=call_id, kind="take", by=by, at=now)
+            if changed:
+                self._answer(connection, "take", event_id=event_id, call_id=call_id, by=by, at=now, outcome="taken")
+        return taken
+
+    def judge_alert(self, event_id: str, *, verdict: Verdict, by: str, note: str | None = None) -> Handling:
+        """Let somebody judge an alert, unless somebody else did; who did may change the verdict.
+
+        Parameters
+        ----------
+        event_id : str
+        verdict : str
+        by : str
+            Who; at most 200 characters.
+        note : str, optional
+            Goes with the verdict, and nowhere if that did not count; at most 4000 characters.
+
+        Returns
+        -------
+        Handling
+            As `take_alert` returns it; `value` is the verdict that holds.
+
+        Raises
+        ------
+        UnknownAlertError
+        StoreError
+        """
+        with self._handled(event_id) as (connection, call_id, now):
+            judged, changed = handling.claim(
+                connection, event_id=event_id, call_id=call_id, kind="verdict", by=by, at=now, value=verdict
+            )
+            if changed:
+                self._answer(
+                    connection, "verdict", event_id=event_id, call_id=call_id, by=by, at=now, verdict=verdict, note=note
+                )
+        return judged
+
+    def note_alert(self, event_id: str, *, note: str, by: str) -> Feedback:
+        """Add a note to an alert.
+
+        Parameters
+        ----------
+        event_id : str
+        note : str
+            At most 4000 characters, not blank.
+        by : str
+            Who; at most 200 characters.
+
+        Raises
+        ------
+        ValueError
+            If the note is blank or too long.
+        UnknownAlertError
+        StoreError
+        """
+        with self._handled(event_id) as (connection, call_id, now):
+            return self._answer(connection, "note", event_id=event_id, call_id=call_id, by=by, at=now, note=note)
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -421,6 +598,29 @@ class Store:
         )
         return tombstones_of(call.call_id, erasure=event.erases, at=self._clock())
 
+    @contextlib.contextmanager
+    def _handled(self, event_id: str) -> Iterator[tuple[Connection, str, datetime]]:
+        """Write what somebody does with an alert; yields the transaction, the alert's call and the time."""
+        with self._writing() as connection:
+            call_id = alert_log.call_of(connection, event_id)
+            if call_id is None:
+                raise UnknownAlertError(f"There is no alert {event_id}, or not any more.")
+            yield connection, call_id, self._clock()
+        self._wake()
+
+    def _answer(
+        self, connection: Connection, action: str, *, event_id: str, call_id: str, by: str, at: datetime, **said: Any
+    ) -> Feedback:
+        """Keep what somebody said of an alert, send it, and note who did so; the note itself is no line of the log."""
+        feedback = Feedback(
+            feedback_id=uuid4(), event_id=UUID(event_id), call_id=call_id, given_by=by, given_at=at, **said
+        )
+        record_feedback(connection, feedback)
+        self._put(connection, [feedback_message(feedback, source=_CONSOLE)])
+        details = {"call": call_id} | ({"verdict": feedback.verdict} if feedback.verdict else {})
+        self._note(connection, actor=by, action=action, subject=f"alert {event_id}", reason="", details=details)
+        return feedback
+
     def _note(
         self,
         connection: Connection,
@@ -445,8 +645,10 @@ class Store:
     def _put(self, connection: Connection, messages: Sequence[OutboundMessage]) -> bool:
         """Put messages in the outbox; whether any was new."""
         now = self._clock()
-        fresh = [outbox.put(connection, one, sinks=self._sinks_of(one.topic), now=now) for one in messages]
-        return any(fresh)
+        fresh = [one for one in messages if outbox.put(connection, one, sinks=self._sinks_of(one.topic), now=now)]
+        for one in fresh:
+            alert_log.record_alert(connection, one)
+        return bool(fresh)
 
     def _wake(self) -> None:
         for wake in self._watchers:

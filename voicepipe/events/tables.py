@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the tables; an older store is migrated when it is opened, a newer one is refused."""
 
 PENDING, SENT, REFUSED = "pending", "sent", "refused"
@@ -35,6 +35,7 @@ calls = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("basis", sa.Text),
     sa.Column("caller_id", sa.Text, index=True),
+    sa.Column("channels", sa.Text),
 )
 
 utterances = sa.Table(
@@ -52,6 +53,9 @@ utterances = sa.Table(
     sa.Column("deviations", sa.Text),
     sa.Column("human_request", sa.Text),
     sa.Column("frustrated_prob", sa.Float),
+    sa.Column("speech_s", sa.Float),
+    sa.Column("calm_kind", sa.Text),
+    sa.Column("model_id", sa.Text),
 )
 
 episodes = sa.Table(
@@ -80,6 +84,7 @@ events = sa.Table(
     sa.Column("recorded_at", sa.Text, nullable=False, index=True),
     sqlite_autoincrement=True,
 )
+sa.Index("events_topic", events.c.topic, events.c.recorded_at, events.c.seq)
 
 outbox = sa.Table(
     "outbox",
@@ -131,6 +136,47 @@ feedback = sa.Table(
     sa.Column("given_at", sa.Text, nullable=False, index=True),
     sa.Column("note", sa.Text),
 )
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("call_id", sa.Text, nullable=False, index=True),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("episode", sa.Integer, nullable=False),
+    sa.Column("queue", sa.Text),
+    sa.Column("requested_at", sa.Text, nullable=False, index=True),
+    sa.Column("opened_s", sa.Float, nullable=False),
+    sa.Column("at_s", sa.Float, nullable=False),
+    sa.Column("urgency", sa.Text, nullable=False),
+    sa.Column("reasons", sa.Text, nullable=False),
+    sa.Column("cleared_at", sa.Text),
+    sa.Column("closed_by", sa.Text),
+)
+"""The reroutes that were requested, one row each, for lists that need not read the events' bodies."""
+
+handling = sa.Table(
+    "handling",
+    metadata,
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("call_id", sa.Text, nullable=False, index=True),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False, index=True),
+    sa.Column("value", sa.Text),
+)
+"""Who took an alert and who judged it: the key lets one win."""
+
+console_sessions = sa.Table(
+    "console_sessions",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("credential", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False, index=True),
+    sa.Column("seen_at", sa.Text, nullable=False),
+)
+"""Who is signed in to the console: the digest of what the browser holds, never that itself."""
 
 audit = sa.Table(
     "audit",

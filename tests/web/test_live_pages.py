@@ -1,0 +1,187 @@
+"""The live view and the inbox: what each person may see and do, and what becomes of it."""
+
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.web.scene import PAST_CALL, Scene
+from voicepipe.events.feedback import FEEDBACK_TOPIC
+from voicepipe.types import StoreError
+
+Client = Callable[..., TestClient]
+AS_SCRIPT = {"accept": "application/json"}
+
+
+def alerts_in(page: str) -> list[str]:
+    return re.findall(r'data-alert="([^"]+)"', page)
+
+
+def test_the_live_view_asks_for_what_the_person_may_see(client: Client) -> None:
+    page = client("supervisor").get("/console").text
+    assert '<meta name="voicepipe-stream" content="live=1&amp;alerts=brief">' in page
+    page = client("viewer").get("/console").text
+    assert '<meta name="voicepipe-stream" content="live=1">' in page
+    assert "bell.js" not in page
+
+
+def test_who_does_not_see_the_live_view_is_led_to_the_alerts(client: Client) -> None:
+    answer = client("qa").get("/console")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/alerts")
+
+
+def test_the_inbox_shows_the_alerts_of_ones_queues_unhandled_first(scene: Scene, client: Client) -> None:
+    mine, past = scene.alert_id("call-billing"), scene.alert_id(PAST_CALL)
+    supervisor = client("supervisor")
+    assert alerts_in(supervisor.get("/console/alerts").text) == [mine, past]
+    scene.store.take_alert(mine, by="supervisor")
+    assert alerts_in(supervisor.get("/console/alerts").text) == [past, mine]
+    assert len(alerts_in(client("admin").get("/console/alerts").text)) == 4
+    empty = client("supervisor-of-none").get("/console/alerts").text
+    assert alerts_in(empty) == []
+    assert client("viewer").get("/console/alerts").status_code == 403
+
+
+def test_an_alert_says_why_how_sure_and_for_how_long(client: Client) -> None:
+    page = client("admin").get("/console/alerts").text
+    assert "Nobody listens to me" in page
+    assert "1 false alarm" in page
+    assert "Going on for" in page
+
+
+def test_a_caller_s_words_cannot_become_markup(scene: Scene, client: Client) -> None:
+    scene.store.note_alert(scene.alert_id("call-billing"), note="<script>alert(1)</script>", by="<b>eve</b>")
+    page = client("admin").get("/console/alerts").text
+    assert "<script>alert(1)" not in page
+    assert "<b>eve" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_taking_answers_with_the_alert_as_it_is_now(scene: Scene, client: Client) -> None:
+    event_id = scene.alert_id("call-billing")
+    told = client("supervisor").post(f"/console/alerts/{event_id}/take", headers=AS_SCRIPT).json()
+    assert (told["won"], told["kind"], told["by"]) == (True, "take", "supervisor")
+    assert 'data-taken-by="supervisor"' in told["html"]
+    assert ("supervisor", "take", f"alert {event_id}") in scene.actions()
+    (feedback,) = scene.store.feedback_of(event_id)
+    assert (feedback.outcome, feedback.given_by) == ("taken", "supervisor")
+    assert [row.topic for row in scene.store.events_of("call-billing")].count(FEEDBACK_TOPIC) == 1
+
+
+def test_the_second_is_told_who_was_first(scene: Scene, client: Client) -> None:
+    event_id = scene.alert_id("call-billing")
+    client("qa").post(f"/console/alerts/{event_id}/verdict", data={"verdict": "false_alarm"}, headers=AS_SCRIPT)
+    answer = client("supervisor").post(
+        f"/console/alerts/{event_id}/verdict", data={"verdict": "justified"}, headers=AS_SCRIPT
+    )
+    told = answer.json()
+    assert (told["won"], told["by"], told["value"]) == (False, "qa", "false_alarm")
+    assert "False alarm, says qa" in told["html"]
+
+
+def test_of_two_who_press_at_the_same_time_one_wins(scene: Scene, client: Client) -> None:
+    event_id = scene.alert_id("call-billing")
+    browsers = [client(name) for name in ("supervisor", "qa", "admin")]
+    barrier = threading.Barrier(len(browsers))
+
+    def press(browser: TestClient) -> Any:
+        barrier.wait()
+        return browser.post(f"/console/alerts/{event_id}/take", headers=AS_SCRIPT).json()
+
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        told = list(pool.map(press, browsers))
+    assert sorted(one["won"] for one in told) == [False, False, True]
+    assert len({one["by"] for one in told}) == 1
+
+
+def test_a_note_is_kept_under_the_name_of_who_wrote_it(scene: Scene, client: Client) -> None:
+    event_id = scene.alert_id("call-billing")
+    told = client("supervisor").post(
+        f"/console/alerts/{event_id}/note", data={"note": "  calls back\r\nat noon "}, headers=AS_SCRIPT
+    )
+    assert told.json()["won"]
+    (feedback,) = scene.store.feedback_of(event_id)
+    assert (feedback.note, feedback.given_by) == ("calls back\nat noon", "supervisor")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("verdict", {}), ("verdict", {"verdict": "maybe"}), ("note", {"note": "  "}), ("note", {"note": "x" * 4001})],
+)
+def test_what_makes_no_sense_is_refused(scene: Scene, client: Client, path: str, fields: dict[str, str]) -> None:
+    event_id = scene.alert_id("call-billing")
+    assert client("supervisor").post(f"/console/alerts/{event_id}/{path}", data=fields).status_code == 422
+    assert scene.store.feedback_of(event_id) == ()
+
+
+@pytest.mark.parametrize("path", ["", "/take", "/verdict", "/note"])
+def test_alerts_of_other_queues_are_not_there(scene: Scene, client: Client, path: str) -> None:
+    browser, event_id = client("supervisor"), scene.alert_id("call-claims")
+    fields = {"verdict": "justified", "note": "hello"}
+    for one in (event_id, "00000000-0000-4000-8000-000000000000", "nonsense"):
+        address = f"/console/alerts/{one}{path}"
+        answer = browser.post(address, data=fields) if path else browser.get(address)
+        assert answer.status_code == 404
+    assert scene.store.feedback_of(event_id) == ()
+
+
+def test_without_a_script_one_comes_back_to_the_inbox(scene: Scene, client: Client) -> None:
+    event_id = scene.alert_id("call-billing")
+    answer = client("supervisor").post(f"/console/alerts/{event_id}/take")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/console/alerts#alert-{event_id}")
+
+
+def test_a_link_to_an_alert_leads_to_its_call(scene: Scene, client: Client) -> None:
+    event_id = scene.alert_id("call-billing")
+    answer = client("supervisor").get(f"/console/alerts/{event_id}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/console/calls/call-billing#alert-{event_id}")
+
+
+def test_while_the_store_is_away_nothing_can_be_taken(
+    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, event_id = client("supervisor"), scene.alert_id("call-billing")
+
+    def fail(*_: object, **__: object) -> None:
+        raise StoreError("away")
+
+    monkeypatch.setattr(scene.store, "take_alert", fail)
+    answer = browser.post(f"/console/alerts/{event_id}/take", headers=AS_SCRIPT | {"sec-fetch-mode": "cors"})
+    assert answer.status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("person", "query", "status"),
+    [
+        ("viewer", "alerts=brief", 403),
+        ("viewer", "call=call-billing", 403),
+        ("qa", "live=1", 403),
+        ("supervisor", "call=call-claims", 404),
+    ],
+)
+def test_the_stream_has_no_more_than_the_person_may_see(client: Client, person: str, query: str, status: int) -> None:
+    assert client(person).get(f"/console/stream?{query}").status_code == status
+
+
+def test_too_many_consoles_are_told_to_come_later(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicepipe.web.stream.MOST_CONSOLES", 0)
+    answer = client("viewer").get("/console/stream?live=1")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+@pytest.mark.parametrize("name", ["live.html", "alerts.html"])
+def test_what_the_page_says_by_script_is_in_the_page(client: Client, name: str) -> None:
+    """Every text that a script asks for is carried by the page, whoever looks at it."""
+    page = client("admin").get("/console" if name == "live.html" else "/console/alerts").text
+    carried = set(re.findall(r'<template data-text="([^"]+)">', page))
+    asked: set[str] = set()
+    for script in re.findall(r"/static/([a-z]+\.js)", page):
+        text = (files("voicepipe.web") / "static" / script).read_text("utf-8")
+        asked |= set(re.findall(r'\bt\("([a-z-]+)"', text))
+    assert {"live-count"} <= asked or name == "alerts.html"
+    assert asked <= carried, asked - carried
