@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from voicepipe.packaged import PACKAGE
+from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.replay import Replayed, ReplayOptions, play_call, read_call
 
 SAMPLES = [PACKAGE / "samples" / name for name in ("upset_caller.wav", "calm_caller.wav")]
@@ -255,7 +256,7 @@ def main() -> int:
     parser.add_argument("--protocol", default="audiohook", choices=["twilio", "plivo", "audiohook", "l16"])
     parser.add_argument("--caller-text-only", action="store_true", help="Transcribe the caller's side alone.")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--tick-s", type=float, default=0.2)
+    parser.add_argument("--tick-s", type=float, default=PoolConfig().tick_s)
     parser.add_argument("--limit-s", type=float, default=2.0, help="Longest 95th percentile that holds.")
     parser.add_argument("--soak-minutes", type=float, default=0.0, help="Watch the memory for so long instead.")
     parser.add_argument("--recordings", type=Path, nargs="+", default=SAMPLES, help="Two-channel calls, caller left.")

@@ -267,7 +267,8 @@ def test_the_keyboard_alone_is_enough(browser: Browser, fresh: Site) -> None:
         page.wait_for_url("**/console/calls/**")
 
         expect(page.locator("[data-copy]")).to_be_visible()
-        keyboard.press("c")
+        with page.expect_response("**/console/call/copied/**"):
+            keyboard.press("c")
         expect(page.locator("#toasts")).to_contain_text("Copied")
         assert "I have told you this three times" in page.evaluate("navigator.clipboard.readText()")
     actions = fresh.scene.actions()

@@ -40,13 +40,13 @@ class PoolConfig:
     """
 
     workers: int = 2
-    tick_s: float = 0.2
+    tick_s: float = 0.4
     max_calls: int = 200
     max_buffer_s: float = 60.0
     max_waiting: int = 512
-    shed_agent_text_s: float = 2.5
-    shed_caller_text_s: float = 3.0
-    shed_embedding_s: float = 3.5
+    shed_agent_text_s: float = 3.5
+    shed_caller_text_s: float = 3.75
+    shed_embedding_s: float = 4.0
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.max_calls < 1 or self.max_waiting < 1:
