@@ -1,4 +1,4 @@
-"""Draw docs/console.png: the inbox of the console. Run ``python scripts/draw_console.py``.
+"""Draw docs/console.png: a live call in the console. Run ``python scripts/draw_console.py``.
 
 The calls are voicepipe's own samples, played in real time to a real `voicepipe serve`.
 """
@@ -55,7 +55,7 @@ def is_ready(port: int) -> bool:
 
 
 def main() -> int:
-    """Play the samples, take the picture of the inbox."""
+    """Play the samples, open the call out of its alert, take its picture."""
     path = find_browser()
     if path is None:
         print("This needs Chromium (Debian: apt-get install chromium).", file=sys.stderr)
@@ -73,10 +73,11 @@ def main() -> int:
         ]
         time.sleep(PLAYED_S)
         with launched(path) as browser:
-            page = browser.new_page(viewport={"width": 1280, "height": 720}, locale="en-GB")
+            page = browser.new_page(viewport={"width": 1280, "height": 1000}, locale="en-GB")
             page.goto(f"http://127.0.0.1:{port}/console/alerts")
-            page.wait_for_selector("article")
-            page.wait_for_timeout(1000)
+            page.get_by_role("link", name="Open the call").click()
+            page.wait_for_selector("canvas")
+            page.wait_for_timeout(2000)
             page.screenshot(path=ROOT / "docs" / "console.png")
         for player in players:
             player.wait()
