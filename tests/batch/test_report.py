@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 import wave
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
+from playwright.sync_api import expect
 
 from tests.batch.synthetic_run import SyntheticRun, synthetic_run
 from voicepipe.batch.report.write import write_report
@@ -56,9 +58,9 @@ def write_silence(path: Path, *, duration_s: float) -> None:
         file.writeframes(bytes(4 * math.ceil(duration_s * 8000)))
 
 
-def shown(page: "Page") -> str:
-    """Return the line that says how many calls fit the filters."""
-    return page.inner_text(".found").split("\n")[0]
+def wait_for_found(page: "Page", text: str) -> None:
+    """Wait until the list says so how many calls fit the filters."""
+    expect(page.locator(".found")).to_have_text(re.compile(f"^{re.escape(text)}"))
 
 
 def seconds(clock: str) -> int:
@@ -117,19 +119,19 @@ class TestFilters:
         page = tab.open(report)
         page.click("button[name=alert]")
         wanted = sum(call["alert"] for call in run.calls)
-        assert shown(page) == f"{wanted} of {N_CALLS} calls"
+        wait_for_found(page, f"{wanted} of {N_CALLS} calls")
         assert page.get_attribute("button[name=alert]", "aria-pressed") == "true"
         page.select_option("select[name=queue]", "Billing")
         both = sum(call["alert"] and call["queue"] == "Billing" for call in run.calls)
-        assert shown(page) == f"{both} of {N_CALLS} calls"
+        wait_for_found(page, f"{both} of {N_CALLS} calls")
         assert hash_of(page) == "queue=Billing&alert=1"
         page.click(".tabs a:has-text('Calls')")
         assert page.locator("table.calls tbody tr").count() == min(50, both)
         page.reload()
         page.wait_for_selector("[data-ready]")
-        assert shown(page) == f"{both} of {N_CALLS} calls"
+        wait_for_found(page, f"{both} of {N_CALLS} calls")
         page.click("text=Clear filters")
-        assert shown(page) == f"{N_CALLS} calls"
+        wait_for_found(page, f"{N_CALLS} calls")
 
     def test_each_filter_finds_what_the_tables_say(self, tab: "Tab", report: Path, run: SyntheticRun) -> None:
         page = tab.open(report)
@@ -138,16 +140,16 @@ class TestFilters:
             ("lang", "zh", sum(call["language"] == "zh" for call in run.calls)),
         ):
             page.select_option(f"select[name={name}]", value)
-            assert shown(page) == f"{wanted} of {N_CALLS} calls"
+            wait_for_found(page, f"{wanted} of {N_CALLS} calls")
             page.select_option(f"select[name={name}]", "")
         page.click("button[name=human]")
-        assert shown(page) == f"{sum(bool(call['human_requests']) for call in run.calls)} of {N_CALLS} calls"
+        wait_for_found(page, f"{sum(bool(call['human_requests']) for call in run.calls)} of {N_CALLS} calls")
 
     def test_dates_are_days_in_the_readers_own_zone(self, tab: "Tab", report: Path, run: SyntheticRun) -> None:
         page = tab.open(report, "#from=2026-11-03&to=2026-11-05")
         # The made-up calls start between 08:00 and 18:00 UTC: the same day in Berlin.
         wanted = sum("2026-11-03" <= call["started_at"].isoformat()[:10] <= "2026-11-05" for call in run.calls)
-        assert shown(page) == f"{wanted} of {N_CALLS} calls"
+        wait_for_found(page, f"{wanted} of {N_CALLS} calls")
 
     def test_search_reads_the_transcripts(self, tab: "Tab", report: Path, run: SyntheticRun) -> None:
         words = "прошу прощения"
@@ -602,7 +604,7 @@ class TestMany:
         page.wait_for_function("() => performance.getEntriesByName('voicepipe-ready').length")
         ready_s = page.evaluate("() => performance.getEntriesByName('voicepipe-ready')[0].startTime") / 1000
         assert ready_s < 3.0
-        assert shown(page) == "5,000 calls"
+        wait_for_found(page, "5,000 calls")
         page.fill("input[name=q]", "nobody calls back")
         found = f"{_calls_with(many, 'nobody calls back'):,} of 5,000 calls"
         page.wait_for_function("words => document.querySelector('.found').innerText.startsWith(words)", arg=found)
