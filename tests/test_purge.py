@@ -162,5 +162,5 @@ def test_a_withdrawal_leaves_no_reroute_behind_but_the_word_that_it_is_over(sett
     assert cleared["closed_by"] == "consent"
     assert cleared["stress"] == {"stressed_speech_s": 0.0}
     assert cleared["call"]["consent"] == "withdrawn"
-    assert waiting == 4, "started, tombstone, cleared, ended"
+    assert waiting == 5, "started, tombstones of reroutes and feedback, cleared, ended"
     assert entry.details["episodes"] == 1
