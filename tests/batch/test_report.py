@@ -286,7 +286,7 @@ class TestKeyboard:
         page = tab.open(report, "#view=calls")
         page.keyboard.press("/")
         page.keyboard.type(heard["call_id"])
-        page.wait_for_function("() => document.querySelectorAll('table.calls tbody tr').length === 1")
+        wait_for_found(page, f"1 of {N_CALLS} calls")
         page.locator("table.calls a.call").focus()
         page.keyboard.press("Enter")
         page.wait_for_selector(".said button")

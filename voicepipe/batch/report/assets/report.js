@@ -50,6 +50,8 @@ function makeFilters(days) {
     clearTimeout(timer);
     timer = setTimeout(() => go({ q: controls.q.value.trim(), page: "1", call: "" }, { replace: true }), 160);
   });
+  // Who opens a call before the search is over must not be sent back to the list by it.
+  addEventListener("hashchange", () => clearTimeout(timer));
   const { calls } = REPORT;
   filters.append(
     ...[
