@@ -125,6 +125,14 @@ def test_a_pause_without_a_message_is_a_gap() -> None:
     assert [chunk.first_sample for chunk in outcome.chunks] == [0, 160, 320]
 
 
+def test_what_is_held_back_after_a_pause_comes_before_the_end() -> None:
+    messages = [HELLO, AUDIO, AUDIO + frame(0x00)]
+    outcome = play(decoder(), messages, arrivals_s=[0.0, 0.02, 12.04])
+    assert [chunk.first_sample for chunk in outcome.chunks] == [0, 160 + 96_000]
+    assert outcome.ended == ["hangup"]
+    assert outcome.events[-2] is outcome.chunks[-1]
+
+
 def test_text_is_no_audiosocket() -> None:
     with pytest.raises(GatewayProtocolError, match="Text came"):
         decoder().feed("hello")

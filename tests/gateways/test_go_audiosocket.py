@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from tests.gateways.ear import Ear
 from tests.gateways.test_server import SPEECH, house, register, run
 from tests.synth import tone
 from voicepipe.audio.codecs import Encoding, decode, encode
@@ -26,7 +27,7 @@ FOLDER = Path(__file__).parent / "go_audiosocket"
 PATIENCE_S = 30.0
 GO = shutil.which("go")
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(GO is None, reason="Go is not installed")]
+pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.skipif(GO is None, reason="Go is not installed")]
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +49,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_call_from_their_client_is_heard_to_the_bit(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[AudioChunk] = []
-
     async def scene() -> None:
         async with house() as here:
-            pass_on = here.pool.hear
-
-            def note(chunk: AudioChunk) -> None:
-                heard.append(chunk)
-                pass_on(chunk)
-
-            monkeypatch.setattr(here.pool, "hear", note)
+            ear = Ear(here, monkeypatch)
             _, answer = await register(here, call_id="A1", channel="caller", channels=["caller"])
             client = await asyncio.create_subprocess_exec(
                 program,
@@ -75,10 +68,10 @@ def test_a_call_from_their_client_is_heard_to_the_bit(program: Path, monkeypatch
             assert summary.coverage.ratio == 1.0
             assert summary.duration_s == pytest.approx(7.0, abs=0.01)
             assert len(here.utterances("A1", Channel.CALLER)) == 2
+            expected = decode(SPEECH, encoding=Encoding.L16_LE)
+            np.testing.assert_array_equal(ear.samples("A1", Channel.CALLER), expected)
 
     run(scene)
-    samples = np.concatenate([chunk.samples for chunk in heard])
-    np.testing.assert_array_equal(samples, decode(SPEECH, encoding=Encoding.L16_LE))
 
 
 def test_their_server_hears_what_we_send_to_the_bit(program: Path) -> None:

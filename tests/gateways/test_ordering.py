@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,23 +108,69 @@ def test_stamps_far_behind_are_followed_again_after_a_while() -> None:
     assert places[-1] >= 160 * 200
 
 
+def arrive(clock: ArrivalClock, arrivals_s: Sequence[float], *, n_samples: int = 160) -> list[int]:
+    """Return where pieces of audio were placed that arrived at some times."""
+    pieces = [np.full(n_samples, number, dtype=np.float32) for number in range(len(arrivals_s))]
+    placed = [one for piece, at_s in zip(pieces, arrivals_s, strict=True) for one in clock.push(piece, arrived_s=at_s)]
+    placed += clock.flush()
+    assert [samples[0] for _, samples in placed] == list(range(len(pieces)))
+    return [first_sample for first_sample, _ in placed]
+
+
 @pytest.mark.parametrize("jitter_s", [0.0, 1.9])
 def test_jittery_arrivals_make_no_gaps(jitter_s: float) -> None:
     clock = ArrivalClock(rate_hz=8_000, gap_after_s=2.0)
     arrivals_s = [0.5 + 0.02 * n + (jitter_s if n % 7 == 3 else 0.0) for n in range(100)]
-    assert [clock.place(160, arrived_s=at_s) for at_s in arrivals_s] == [160 * n for n in range(100)]
+    assert arrive(clock, arrivals_s) == [160 * n for n in range(100)]
+
+
+@pytest.mark.parametrize("stall_s", [3.0, 8.0])
+def test_a_line_that_stalls_and_then_gives_all_at_once_makes_no_gap(stall_s: float) -> None:
+    clock = ArrivalClock(rate_hz=8_000, gap_after_s=2.0)
+    spoken_s = [0.1 + 0.02 * (n + 1) for n in range(1000)]
+    arrivals_s = [max(at_s, 2.0 + stall_s + 0.0001 * n) if at_s > 2.0 else at_s for n, at_s in enumerate(spoken_s)]
+    assert arrive(clock, arrivals_s) == [160 * n for n in range(1000)]
+
+
+def test_what_a_stalled_line_lost_is_a_gap() -> None:
+    clock = ArrivalClock(rate_hz=8_000, gap_after_s=2.0)
+    spoken_s = [0.02 * (n + 1) for n in range(500)]
+    arrivals_s = [max(at_s, 8.0) if at_s > 1.0 else at_s for at_s in spoken_s if not 1.0 < at_s <= 6.0]
+    places = arrive(clock, arrivals_s)
+    assert places[:50] == [160 * n for n in range(50)]
+    assert places[50:] == pytest.approx([48_000 + 160 * n for n in range(len(places) - 50)], abs=1)
 
 
 def test_a_long_silence_on_the_line_is_a_gap() -> None:
     clock = ArrivalClock(rate_hz=8_000, gap_after_s=2.0)
-    for n in range(50):
-        clock.place(160, arrived_s=0.1 + 0.02 * (n + 1))
-    assert clock.place(160, arrived_s=0.1 + 1.02 + 10.0) == pytest.approx(8_000 + 80_000, abs=1)
-    assert clock.place(160, arrived_s=0.1 + 1.04 + 10.0) == pytest.approx(8_160 + 80_000, abs=1)
+    arrivals_s = [0.1 + 0.02 * (n + 1) + (10.0 if n >= 50 else 0.0) for n in range(100)]
+    places = arrive(clock, arrivals_s)
+    assert places[:50] == [160 * n for n in range(50)]
+    assert places[50:] == pytest.approx([88_000 + 160 * n for n in range(50)], abs=1)
+
+
+def test_single_pieces_between_long_silences_keep_their_times() -> None:
+    clock = ArrivalClock(rate_hz=8_000, gap_after_s=2.0)
+    assert arrive(clock, [0.02, 10.02, 20.02, 30.02]) == pytest.approx([0, 80_000, 160_000, 240_000], abs=1)
+
+
+def test_a_leg_that_is_silent_at_first_is_heard_at_its_time() -> None:
+    clock = ArrivalClock(rate_hz=8_000, gap_after_s=2.0)
+    assert arrive(clock, [5.02, 5.04]) == pytest.approx([40_000, 40_160], abs=1)
+
+
+def test_audio_is_held_back_for_a_moment_only() -> None:
+    clock = ArrivalClock(rate_hz=8_000, gap_after_s=2.0)
+    clock.push(np.zeros(160, dtype=np.float32), arrived_s=0.02)
+    held_s = [5.0 + 0.02 * n for n in range(20) if clock.push(np.zeros(160, np.float32), arrived_s=5.0 + 0.02 * n)]
+    assert held_s[0] == pytest.approx(5.26)
+    flood = [len(clock.push(np.zeros(16_000, np.float32), arrived_s=99.0)) for _ in range(10)]
+    assert sum(flood) >= 5
 
 
 def test_without_arrivals_or_without_a_limit_audio_is_contiguous() -> None:
     never = ArrivalClock(rate_hz=8_000, gap_after_s=None)
-    assert [never.place(80, arrived_s=at_s) for at_s in (0.0, 99.0)] == [0, 80]
+    assert arrive(never, [0.0, 99.0], n_samples=80) == [0, 80]
     untimed = ArrivalClock(rate_hz=8_000, gap_after_s=2.0)
-    assert [untimed.place(80, arrived_s=None) for _ in range(2)] == [0, 80]
+    silence = np.zeros(80, dtype=np.float32)
+    assert [untimed.push(silence, arrived_s=None)[0][0] for _ in range(2)] == [0, 80]

@@ -4,10 +4,13 @@ They say nothing of tracks, times and sequence numbers, which they neither send 
 """
 
 import asyncio
+import base64
 import json
+import sys
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,25 +18,39 @@ import numpy as np
 import pytest
 
 from tests.gateways.dialogue import make_decoder, play
+from tests.gateways.ear import Ear
+from tests.gateways.test_server import house, run
 from tests.synth import tone
 from voicepipe.audio.codecs import Encoding, decode, encode
 from voicepipe.gateways.sender import due_messages
 from voicepipe.gateways.senders import SENDERS, AudioHookSender
 from voicepipe.types import AudioChunk, Call, Channel, FloatArray, MediaEvent, Roles
 
+FETCHED = Path(__file__).resolve().parents[2] / ".interop" / "pipecat"
+"""Where `scripts/fetch_interop` puts it; whatever is installed comes first."""
+
+sys.path.append(str(FETCHED))
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    serializers = pytest.importorskip(
-        "pipecat.serializers", reason="pipecat-ai is not installed (0.5 GB): pip install pipecat-ai"
-    )
-    from pipecat.frames.frames import OutputAudioRawFrame
+    pytest.importorskip("pipecat.serializers", reason="needs pipecat-ai: by scripts/fetch_interop or pip (0.5 GB)")
+    from loguru import logger
+    from pipecat.frames.frames import EndFrame, OutputAudioRawFrame, OutputTransportMessageFrame
+    from pipecat.pipeline.pipeline import Pipeline
+    from pipecat.pipeline.worker import PipelineParams, PipelineWorker
     from pipecat.serializers.exotel import ExotelFrameSerializer
     from pipecat.serializers.genesys import AudioHookChannel, GenesysAudioHookSerializer
     from pipecat.serializers.plivo import PlivoFrameSerializer
     from pipecat.serializers.telnyx import TelnyxFrameSerializer
     from pipecat.serializers.twilio import TwilioFrameSerializer
     from pipecat.serializers.vonage import VonageFrameSerializer
+    from pipecat.transports.websocket.client import WebsocketClientParams, WebsocketClientTransport
+    from pipecat.workers.runner import WorkerRunner
 
+    logger.remove()
+
+pytestmark = pytest.mark.interop
+
+SETUP = SimpleNamespace(audio_in_sample_rate=8_000)
 SAMPLES = tone(0.4, rate_hz=8_000)
 CALL = Call(
     call_id="CA1",
@@ -53,9 +70,7 @@ def make_serializer(name: str) -> Any:
         "exotel": (ExotelFrameSerializer, ("s",), {}),
         "vonage": (VonageFrameSerializer, (), {"vonage_sample_rate": 8_000}),
     }[name]
-    serializer = kind(*arguments, params=kind.InputParams(sample_rate=8_000, **settings))
-    asyncio.run(serializer.setup(SimpleNamespace(audio_in_sample_rate=8_000)))
-    return serializer
+    return kind(*arguments, params=kind.InputParams(sample_rate=8_000, **settings))
 
 
 def packets(samples: FloatArray) -> Iterator[bytes]:
@@ -92,6 +107,7 @@ def test_we_hear_what_pipecat_sends(name: str, protocol: str, opening: dict[str,
     serializer = make_serializer(name)
 
     async def send() -> list[str | bytes]:
+        await serializer.setup(SETUP)
         frames = [OutputAudioRawFrame(audio=pcm, sample_rate=8_000, num_channels=1) for pcm in packets(SAMPLES)]
         return [await serializer.serialize(frame) for frame in frames]
 
@@ -115,6 +131,7 @@ def test_pipecat_hears_what_we_send(protocol: str) -> None:
     sender = SENDERS[protocol](CALL, rate_hz=8_000, channels=[Channel.CALLER])
 
     async def receive() -> bytes:
+        await serializer.setup(SETUP)
         frames = [await serializer.deserialize(message.data) for message in due_messages(sender, recording())]
         return b"".join(frame.audio for frame in frames if frame is not None)
 
@@ -128,7 +145,7 @@ def test_pipecat_holds_a_session_with_our_audiohook_client() -> None:
     serializer = kind(params=kind.InputParams(sample_rate=8_000, channel=AudioHookChannel.BOTH))
 
     async def hold() -> bytes:
-        await serializer.setup(SimpleNamespace(audio_in_sample_rate=8_000))
+        await serializer.setup(SETUP)
         heard = b""
         for message in due_messages(sender, recording()):
             frame = await serializer.deserialize(message.data)
@@ -143,3 +160,45 @@ def test_pipecat_holds_a_session_with_our_audiohook_client() -> None:
     heard = decode(asyncio.run(hold()), encoding=Encoding.L16_LE)
     np.testing.assert_array_equal(heard, decode(encode(SAMPLES, encoding=Encoding.PCMU), encoding=Encoding.PCMU))
     assert sender.is_done
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("says_stop", [True, False])
+def test_a_pipeline_of_pipecat_calls_us_as_twilio_does(monkeypatch: pytest.MonkeyPatch, says_stop: bool) -> None:
+    """It sends neither tracks nor times nor numbers; two seconds of silence in one message are its last word."""
+    start = {"streamSid": "MZ1", "callSid": "CA1", "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8_000}}
+    audio = [OutputAudioRawFrame(audio=pcm, sample_rate=8_000, num_channels=1) for pcm in packets(SAMPLES)]
+    messages = [{"event": "connected", "protocol": "Call", "version": "1.0.0"}, {"event": "start", "start": start}]
+
+    async def scene() -> None:
+        serializer = make_serializer("twilio")
+        await serializer.setup(SETUP)
+        payloads = [json.loads(await serializer.serialize(frame))["media"]["payload"] for frame in audio]
+        expected = decode(b"".join(map(base64.b64decode, payloads)), encoding=Encoding.PCMU)
+        async with house() as here:
+            ear = Ear(here, monkeypatch)
+            settings = WebsocketClientParams(
+                audio_out_enabled=True,
+                audio_out_sample_rate=8_000,
+                add_wav_header=False,
+                serializer=make_serializer("twilio"),
+            )
+            transport = WebsocketClientTransport(uri=here.url("/v1/twilio"), params=settings)
+            worker = PipelineWorker(
+                Pipeline([transport.output()]),
+                params=PipelineParams(audio_in_sample_rate=8_000, audio_out_sample_rate=8_000),
+            )
+            last = [OutputTransportMessageFrame(message={"event": "stop"})] if says_stop else []
+            await worker.queue_frames(
+                [*(OutputTransportMessageFrame(message=message) for message in messages), *audio, *last, EndFrame()]
+            )
+            runner = WorkerRunner(handle_sigint=False)
+            await runner.add_workers(worker)
+            await runner.run()
+            summary = await here.summary("CA1")
+            heard = ear.samples("CA1", Channel.CALLER)
+            assert summary.reason == ("stop" if says_stop else "end")
+            np.testing.assert_array_equal(heard[: len(expected)], expected)
+            assert not heard[len(expected) :].any()
+
+    run(scene)

@@ -2,8 +2,8 @@
 
 A frame is one byte of kind, a length of two bytes (network byte order) and that many bytes [1]_. Audio is signed
 16-bit little-endian [2]_; the kind tells its sample rate. Who calls is known only to whoever chose the UUID, so it is
-looked up outside: in a map in the settings or in what was registered over HTTP before the call. Nothing is sent back:
-whatever a server writes is played into the call.
+looked up outside: in what was registered over HTTP before the call. Nothing is sent back: whatever a server writes is
+played into the call.
 
 References
 ----------
@@ -12,7 +12,7 @@ References
 .. [2] Asterisk's ``slin`` formats: linear samples in the byte order of the machine, which is little-endian.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from voicepipe.audio.codecs import Encoding, decode
 from voicepipe.gateways.arrival import ArrivalClock
 from voicepipe.gateways.decoder import CloseCode, Decoder, DecoderLimits, FaultError
 from voicepipe.gateways.identity import CallIdentity
-from voicepipe.types import Channel, GatewayProtocolError, MediaEvent, Roles
+from voicepipe.types import Channel, FloatArray, GatewayProtocolError, MediaEvent, Roles
 
 KIND_HANGUP = 0x00
 KIND_UUID = 0x01
@@ -131,7 +131,7 @@ class AudioSocketDecoder(Decoder):
                 return self._count_fault(str(fault))
         if kind in (KIND_HANGUP, KIND_ERROR):
             self._close(CloseCode.NORMAL, "hung up")
-            return self._end_call("hangup" if kind == KIND_HANGUP else "error")
+            return self._flush() + self._end_call("hangup" if kind == KIND_HANGUP else "error")
         if kind != KIND_DTMF:
             self.counts.unknown += 1
         return []
@@ -168,5 +168,12 @@ class AudioSocketDecoder(Decoder):
         self.counts.audio_bytes += len(payload)
         assert self._clock is not None
         samples = decode(payload, encoding=Encoding.L16_LE)
-        first_sample = self._clock.place(len(samples), arrived_s=arrived_s)
-        return [self._chunk(self.channels[0], first_sample, samples, rate_hz=rate_hz)]
+        return self._chunks(self._clock.push(samples, arrived_s=arrived_s))
+
+    def _chunks(self, placed: Sequence[tuple[int, FloatArray]]) -> list[MediaEvent]:
+        assert self._rate_hz is not None
+        channel = self.channels[0]
+        return [self._chunk(channel, first, samples, rate_hz=self._rate_hz) for first, samples in placed]
+
+    def _flush(self) -> list[MediaEvent]:
+        return self._chunks(self._clock.flush()) if self._clock else []

@@ -36,7 +36,7 @@ from voicepipe.gateways.decoder import (
     whole_number,
 )
 from voicepipe.gateways.identity import CallIdentity, FieldMap, identify
-from voicepipe.types import Channel, MediaEvent, Roles
+from voicepipe.types import Channel, FloatArray, MediaEvent, Roles
 
 Mix = Literal["mono", "mixed", "stereo"]
 
@@ -159,7 +159,8 @@ class L16Decoder(Decoder):
         return self._announce({}) if self._held_bytes > self._config.metadata_wait_bytes else []
 
     def _flush(self) -> list[MediaEvent]:
-        return self._announce({}) if self.call is None and self._held and self.closing is None else []
+        events = self._announce({}) if self.call is None and self._held and self.closing is None else []
+        return events + (self._chunks(self._clock.flush()) if self._clock else [])
 
     def _announce(self, metadata: dict[str, Any]) -> list[MediaEvent]:
         """Announce the call, then let out the audio that waited for it."""
@@ -181,6 +182,8 @@ class L16Decoder(Decoder):
         for name in ("metadata", "channel_variables", "customHeaders"):
             inner = metadata.get(name)
             custom |= inner if isinstance(inner, dict) else {}
+        # The underscores by which Asterisk's dialplan hands a variable on to the channels it dials are sent along.
+        custom = {name.lstrip("_"): value for name, value in custom.items() if name.startswith("_")} | custom
         identity = identify(
             {
                 "metadata": metadata,
@@ -250,9 +253,13 @@ class L16Decoder(Decoder):
         self._fault_free()
         self.counts.audio_bytes += len(message)
         tracks = decode(message, encoding=self._format.encoding).reshape(-1, len(self.channels)).T
-        first_sample = self._clock.place(tracks.shape[1], arrived_s=arrived_s)
+        return self._chunks(self._clock.push(tracks, arrived_s=arrived_s))
+
+    def _chunks(self, placed: Sequence[tuple[int, FloatArray]]) -> list[MediaEvent]:
+        assert self._format is not None
         return [
             self._chunk(channel, first_sample, samples.copy(), rate_hz=self._format.rate_hz)
+            for first_sample, tracks in placed
             for channel, samples in zip(self.channels, tracks, strict=True)
         ]
 
