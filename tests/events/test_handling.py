@@ -121,6 +121,63 @@ def test_who_judged_may_change_the_verdict_and_nobody_else(store: Store, clock: 
     assert [line.details["verdict"] for line in store.audit()] == ["false_alarm", "justified"]
 
 
+def test_what_was_given_back_is_free_for_others(store: Store, clock: Clock) -> None:
+    assert store.take_alert(ALERT, by="anna").won
+    clock.now += timedelta(seconds=3)
+    other = store.release_alert(ALERT, by="ben")
+    assert (other.won, other.by, other.at) == (False, "anna", NOW)
+    given = store.release_alert(ALERT, by="anna")
+    assert (given.won, given.by, given.at) == (True, "anna", clock.now)
+    assert store.release_alert(ALERT, by="anna").won, "a second press is no second release"
+    alert = store.alert(ALERT)
+    assert alert is not None
+    assert (alert.take, alert.is_handled) == (None, False)
+    clock.now += timedelta(seconds=1)
+    assert store.take_alert(ALERT, by="ben").won
+    assert [(one.outcome, one.given_by) for one in sent(store)] == [
+        ("taken", "anna"),
+        ("released", "anna"),
+        ("taken", "ben"),
+    ]
+    assert [(line.actor, line.action) for line in store.audit()] == [
+        ("ben", "take"),
+        ("anna", "release"),
+        ("anna", "take"),
+    ]
+
+
+def test_who_may_give_back_anybody_s_does(store: Store) -> None:
+    store.take_alert(ALERT, by="anna")
+    store.judge_alert(ALERT, verdict="justified", by="anna")
+    given = store.release_alert(ALERT, by="admin", anybodys=True)
+    assert (given.won, given.by) == (True, "admin")
+    alert = store.alert(ALERT)
+    assert alert is not None
+    assert (alert.take, alert.verdict is not None, alert.is_handled) == (None, True, True)
+
+
+def test_what_nobody_took_cannot_be_given_back_wrongly(store: Store) -> None:
+    assert store.release_alert(ALERT, by="anna").won
+    assert (sent(store), store.audit()) == ([], ())
+    with pytest.raises(UnknownAlertError, match="no alert"):
+        store.release_alert(str(uuid4()), by="anna")
+
+
+def test_a_take_that_comes_again_does_not_undo_its_release(store: Store, clock: Clock) -> None:
+    taken = inbound(outcome="taken", given_by="ben", given_at=NOW)
+    later = NOW + timedelta(seconds=5)
+    store.record_feedback([taken, inbound(outcome="released", given_by="ben", given_at=later), taken])
+    alert = store.alert(ALERT)
+    assert alert is not None
+    assert (alert.take, alert.is_handled) == (None, False)
+    clock.now = later + timedelta(seconds=1)
+    store.take_alert(ALERT, by="anna")
+    store.record_feedback([inbound(outcome="released", given_by="ben", given_at=later)])
+    alert = store.alert(ALERT)
+    assert alert is not None
+    assert alert.take is not None, "an old release gives back no later take"
+
+
 def test_taking_and_judging_are_apart(store: Store) -> None:
     assert store.take_alert(ALERT, by="anna").won
     assert store.judge_alert(ALERT, verdict="justified", by="qing").won
@@ -239,6 +296,8 @@ def test_the_mark_changes_with_everything_that_is_shown(store: Store, clock: Clo
     assert not changed()
     clock.now += timedelta(seconds=1)
     store.take_alert(ALERT, by="anna")
+    assert changed()
+    store.release_alert(ALERT, by="anna")
     assert changed()
     store.judge_alert(ALERT, verdict="justified", by="anna")
     assert changed()

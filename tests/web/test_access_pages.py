@@ -18,9 +18,10 @@ from voicepipe.types import StoreError
 from voicepipe.web.access_pages import place_within
 from voicepipe.web.app import guarded
 from voicepipe.web.config import ConsoleConfig
-from voicepipe.web.frame import ConsoleRoute, Visit, visit_of
+from voicepipe.web.frame import ConsoleRoute
 from voicepipe.web.people import Permission
 from voicepipe.web.sessions import csrf_of, new_secret
+from voicepipe.web.visit import Visit, visit_of
 
 COOKIE = "voicepipe"
 

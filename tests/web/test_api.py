@@ -38,6 +38,17 @@ def test_the_document_names_every_place(scene: Scene) -> None:
     assert described == {(method, route.path.replace(":path}", "}")) for route in routes for method in route.methods}
 
 
+def test_the_document_tells_what_each_event_of_the_stream_holds(scene: Scene) -> None:
+    document = scene.client().get("/api/v1/openapi.json").json()
+    told = document["paths"]["/api/v1/stream"]["get"]["description"]
+    for name in ("CallsNews", "AlertsNews", "CallNews", "StateNews"):
+        assert f"`{name}`" in told
+        assert document["components"]["schemas"][name]["properties"]["now"]
+    assert document["components"]["schemas"]["CallsNews"]["properties"]["calls"]["items"] == {
+        "$ref": "#/components/schemas/CallInProgress"
+    }, "the stream tells of a call what the list of calls does"
+
+
 def test_calls_in_progress(api: TestClient) -> None:
     (call,) = api.get("/api/v1/calls").json()["calls"]
     assert call | {"trend": None, "episode": None} == {
@@ -54,6 +65,7 @@ def test_calls_in_progress(api: TestClient) -> None:
         "coverage": 1.0,
         "episode": None,
         "episodes": 1,
+        "scope": None,
     }
     assert call["episode"]["reasons"] == ["stress_persisted"]
     assert api.get("/api/v1/calls", params={"queue": "claims"}).json()["calls"] == []
@@ -100,6 +112,10 @@ def test_an_alert_from_the_inbox_to_the_verdict(scene: Scene, api: TestClient) -
     qa.headers["authorization"] = f"Bearer {TOKENS['qa']}"
     late = qa.post(f"{place}/take")
     assert (late.status_code, late.json()["won"], late.json()["by"]) == (409, False, "supervisor")
+    refused = qa.post(f"{place}/release")
+    assert (refused.status_code, refused.json()["won"], refused.json()["by"]) == (409, False, "supervisor")
+    assert (api.post(f"{place}/release").status_code, api.get(place).json()["taken"]) == (200, None)
+    assert api.post(f"{place}/take").json()["won"]
     assert api.post(f"{place}/verdict", json={"verdict": "justified"}).json()["verdict"] == "justified"
     assert api.post(f"{place}/verdict", json={"verdict": "false_alarm"}).json()["verdict"] == "false_alarm"
     assert qa.post(f"{place}/verdict", json={"verdict": "justified"}).json() == {
@@ -115,7 +131,8 @@ def test_an_alert_from_the_inbox_to_the_verdict(scene: Scene, api: TestClient) -
     assert full["event"]["event_id"] == brief["event_id"]
     assert "called back" in [said["note"] for said in full["said"]]
     assert [line for line in scene.actions() if line[0] == "supervisor"] == [
-        ("supervisor", action, f"alert {brief['event_id']}") for action in ("take", "verdict", "verdict", "note")
+        ("supervisor", action, f"alert {brief['event_id']}")
+        for action in ("take", "release", "take", "verdict", "verdict", "note")
     ]
 
 
@@ -225,6 +242,7 @@ PLACES = [
     ("GET", "/api/v1/alerts"),
     ("GET", "/api/v1/alerts/{event_id}"),
     ("POST", "/api/v1/alerts/{event_id}/take"),
+    ("POST", "/api/v1/alerts/{event_id}/release"),
     ("POST", "/api/v1/alerts/{event_id}/verdict"),
     ("POST", "/api/v1/alerts/{event_id}/note"),
     ("GET", "/api/v1/quality"),

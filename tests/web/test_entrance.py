@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from tests.web.scene import PEOPLE, TOKENS, Scene, csrf_in, make_scene
 from voicepipe.web.config import ConsoleConfig, PersonConfig, ProxyConfig
 from voicepipe.web.entrance import Admission, Means
-from voicepipe.web.frame import Visit
 from voicepipe.web.people import Person, Role
+from voicepipe.web.visit import Visit
 
 PROXY = "10.0.0.2"
 STRANGER = "192.0.2.66"

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 CENTRE = Path(__file__).parents[2] / "scripts" / "console_centre.py"
 TOKENS = {name: f"token-of-{name}-{name}" for name in ("anna", "ben", "wall")}
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 _LOST = ("Failed to load resource: net::ERR_CONNECTION", "Failed to load resource: net::ERR_INCOMPLETE")
 """What a browser itself says of a server that is gone."""
@@ -306,6 +306,77 @@ def test_two_supervisors_see_each_other_and_one_wins(centre: Centre, anna: Page,
         expect(ben.locator("[data-alert]")).to_contain_text("She calls back at noon. <b>t</b>")
         expect(ben.locator("#alerts-open")).to_be_hidden()
         assert complaints == []
+
+
+def test_what_one_gives_back_another_takes(centre: Centre, anna: Page, browser: Browser) -> None:
+    upset(centre, "one")
+    anna.goto(f"{centre.address}/console/alerts")
+    release = anna.get_by_role("button", name="Give back")
+    with signed_in(browser, centre.address, TOKENS["ben"]) as (ben, complaints):
+        ben.goto(f"{centre.address}/console/alerts")
+        wait_until_connected(anna)
+        wait_until_connected(ben)
+        anna.keyboard.press("r")
+        anna.keyboard.press("t")
+        expect(release).to_be_visible()
+        expect(anna.locator('[data-act="take"]')).to_be_hidden()
+        expect(ben.locator("[data-taken-by=anna]")).to_be_visible()
+        expect(ben.locator('[data-act="release"]')).to_be_hidden()
+        expect(ben.locator("#alerts-open")).to_be_hidden()
+        ben.keyboard.press("r")
+        expect(ben.locator(".toast")).to_contain_text("anna took it at")
+        release.click()
+        expect(anna.locator(".toast").last).to_contain_text("others can take it")
+        expect(ben.locator("[data-alert]")).to_contain_text("anna gave it back")
+        expect(ben.locator("#alerts-open")).to_have_text("1")
+        expect(ben.locator("[data-taken-by]")).to_have_count(0)
+        ben.locator('[data-act="take"]').click()
+        expect(anna.locator("[data-taken-by=ben]")).to_be_visible()
+        expect(release).to_be_hidden()
+        assert complaints == []
+
+
+def test_the_calls_are_there_before_any_script_is(centre: Centre, browser: Browser) -> None:
+    for name in ("one", "two"):
+        upset(centre, name)
+    with signed_in(browser, centre.address, TOKENS["anna"]) as (page, _):
+        state = page.context.storage_state()
+        page.goto(f"{centre.address}/console")
+        expect(rows(page)).to_have_count(2)
+        wait_until_connected(page)
+        with_script = [row.inner_text() for row in rows(page).all()]
+        points = page.locator("polyline").first.get_attribute("points")
+    with browser.new_context(java_script_enabled=False, storage_state=state, locale="en-GB") as bare:
+        page = bare.new_page()
+        page.goto(f"{centre.address}/console")
+        expect(rows(page)).to_have_count(2)
+        without = [row.inner_text() for row in rows(page).all()]
+        assert len(str(page.locator("polyline").first.get_attribute("points")).split()) == len(str(points).split())
+    clock = re.compile(r"\d+:\d\d")
+    assert [clock.sub("", text) for text in without] == [clock.sub("", text) for text in with_script]
+
+
+def test_a_filter_on_a_phone_opens_on_demand(centre: Centre, anna: Page) -> None:
+    for name in ("billing", "claims"):
+        centre.do("start", name, queue=name)
+    anna.set_viewport_size({"width": 360, "height": 740})
+    anna.goto(f"{centre.address}/console")
+    expect(rows(anna)).to_have_count(2)
+    box = anna.locator("#live-filters").bounding_box()
+    assert box is not None
+    assert box["height"] < 100
+    opener = anna.get_by_role("button", name="Filter", exact=True)
+    expect(anna.get_by_label("Queue")).to_be_hidden()
+    opener.press("Enter")
+    expect(opener).to_have_attribute("aria-expanded", "true")
+    anna.get_by_label("Queue").select_option("claims")
+    expect(rows(anna)).to_have_count(1)
+    opener.click()
+    expect(anna.get_by_label("Queue")).to_be_hidden()
+    expect(opener).to_have_class(re.compile("chosen")), "that a filter is in use is seen"
+    anna.set_viewport_size({"width": 1280, "height": 800})
+    expect(anna.get_by_label("Queue")).to_be_visible()
+    expect(opener).to_be_hidden()
 
 
 def test_unhandled_alerts_are_on_top_and_keys_walk_through_them(centre: Centre, anna: Page) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.web.scene import PAST_CALL, Scene
+from tests.web.scene import PAST_CALL, Scene, call_of
 from voicepipe.events.feedback import FEEDBACK_TOPIC
-from voicepipe.types import StoreError
+from voicepipe.types import CallStarted, StoreError
+from voicepipe.web.api_calls import CallInProgress
+from voicepipe.web.live_pages import FIRST_ROWS, sparkline
 
 Client = Callable[..., TestClient]
 AS_SCRIPT = {"accept": "application/json"}
@@ -28,6 +30,96 @@ def test_the_live_view_asks_for_what_the_person_may_see(client: Client) -> None:
     page = client("viewer").get("/console").text
     assert '<meta name="voicepipe-stream" content="live=1">' in page
     assert "bell.js" not in page
+
+
+def rows_in(page: str) -> list[str]:
+    return re.findall(r'<tr role="row" data-call="([^"]+)"', page)
+
+
+def test_the_live_view_comes_with_the_rows_of_its_calls_those_that_need_help_first(client: Client) -> None:
+    browser = client("admin")
+    page = browser.get("/console").text
+    calls = browser.get("/api/v1/calls").json()["calls"]
+    assert rows_in(page) == [call["call_id"] for call in calls]
+    for call in calls:
+        row = page.partition(f'data-call="{call["call_id"]}"')[2].partition("</tr>")[0]
+        told = [re.sub("<[^>]+>|\\s+", " ", cell).split() for cell in re.findall("<t[dh].*?</t[dh]>", row, re.DOTALL)]
+        assert told == [
+            ["High", f"{call['stress']:.0%}"],
+            [],
+            ["Open", "4:55"],
+            [call["queue"] or "–"],
+            ["agent-7"],
+            ["English"],
+            ["5:00"],
+            ["100%"],
+            [call["call_id"]],
+        ]
+    assert "3 in progress, 3 with an open episode" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("queue=claims", ["call-claims"]),
+        ("agent_id=agent-7&open=1", ["call-billing", "call-claims", "call-none"]),
+        ("language=ru", []),
+        ("q=BILL%20agent", ["call-billing"]),
+        ("q=english%20none", ["call-none"]),
+    ],
+)
+def test_the_rows_are_those_that_the_address_asks_for(client: Client, query: str, shown: list[str]) -> None:
+    page = client("admin").get(f"/console?{query}").text
+    assert sorted(rows_in(page)) == shown
+    assert ('<div id="live-none">' in page) == (shown == [])
+
+
+def test_a_page_brings_the_rows_of_a_screen_and_not_of_all_calls(scene: Scene, client: Client) -> None:
+    for number in range(100):
+        scene.board.on_call_event(CallStarted(call=call_of(f"more-{number}", "billing")))
+    page = client("admin").get("/console").text
+    assert len(rows_in(page)) == FIRST_ROWS
+    assert "103 in progress" in page
+
+
+def test_a_call_s_name_cannot_become_markup(scene: Scene, client: Client) -> None:
+    name = '</script><script>alert(1)</script>&"'
+    scene.board.on_call_event(CallStarted(call=call_of(name, "<b>")))
+    page = client("admin").get("/console").text
+    assert "<script>alert(1)" not in page
+    assert "<b>" not in page
+    assert len(rows_in(page)) == 4
+    assert "/console/calls/%3C%2Fscript%3E" in page
+
+
+def test_the_line_of_a_call_s_stress(scene: Scene) -> None:
+    call = CallInProgress.of(scene.board.calls({"billing"})[0])
+    line = call.model_copy(update={"trend": ((100.0, 0.0), (250.0, 1.0), (290.0, 0.5)), "duration_s": 300.0})
+    assert sparkline(line) == "70.0,2.0 110.0,12.0 120.0,12.0"
+    assert sparkline(line.model_copy(update={"trend": ()})) == ""
+    assert sparkline(line.model_copy(update={"duration_s": 900.0})) == ""
+
+
+@pytest.mark.parametrize(
+    ("base_url", "site", "packed"),
+    [
+        ("https://voice.example", "same-origin", True),
+        ("https://voice.example", "none", True),
+        ("https://voice.example", "cross-site", False),
+        ("https://voice.example", "same-site", False),
+        ("https://voice.example", None, False),
+        ("http://127.0.0.1:8780", None, True),
+    ],
+)
+def test_pages_are_packed_unless_another_site_had_them_opened(
+    client: Client, base_url: str, site: str | None, packed: bool
+) -> None:
+    browser = client(None, base_url=base_url)
+    answer = browser.get("/console/sign-in", headers={"sec-fetch-site": site} if site else {})
+    assert (answer.headers.get("content-encoding") == "gzip") == packed
+    assert "</html>" in answer.text
+    plain = browser.get("/console/sign-in", headers={"sec-fetch-site": "none", "accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
 
 
 def test_who_does_not_see_the_live_view_is_led_to_the_alerts(client: Client) -> None:
@@ -80,7 +172,7 @@ def test_the_second_is_told_who_was_first(scene: Scene, client: Client) -> None:
         f"/console/alerts/{event_id}/verdict", data={"verdict": "justified"}, headers=AS_SCRIPT
     )
     told = answer.json()
-    assert (told["won"], told["by"], told["value"]) == (False, "qa", "false_alarm")
+    assert (told["won"], told["by"], told["verdict"]) == (False, "qa", "false_alarm")
     assert "False alarm, says qa" in told["html"]
 
 
@@ -97,6 +189,31 @@ def test_of_two_who_press_at_the_same_time_one_wins(scene: Scene, client: Client
         told = list(pool.map(press, browsers))
     assert sorted(one["won"] for one in told) == [False, False, True]
     assert len({one["by"] for one in told}) == 1
+
+
+def test_what_was_taken_is_given_back_by_who_took_it_or_an_admin(scene: Scene, client: Client) -> None:
+    event_id = scene.alert_id("call-billing")
+    supervisor, qa, admin = (client(person) for person in ("supervisor", "qa", "admin"))
+
+    def press(browser: TestClient, what: str) -> tuple[bool, str]:
+        told = browser.post(f"/console/alerts/{event_id}/{what}", headers=AS_SCRIPT).json()
+        assert told["kind"] == what
+        return told["won"], told["by"]
+
+    assert press(supervisor, "take") == (True, "supervisor")
+    assert press(qa, "release") == (False, "supervisor")
+    assert press(supervisor, "release") == (True, "supervisor")
+    assert press(supervisor, "release") == (True, "supervisor"), "nobody holds it: so it is as was asked"
+    assert "supervisor gave it back" in client("qa").get("/console/alerts").text
+    assert press(qa, "take") == (True, "qa")
+    assert press(admin, "release") == (True, "admin")
+    assert [line for line in scene.actions() if line[1] != "sign_in"] == [
+        (who, what, f"alert {event_id}")
+        for who, what in (("supervisor", "take"), ("supervisor", "release"), ("qa", "take"), ("admin", "release"))
+    ]
+    alert = scene.store.alert(event_id)
+    assert alert is not None
+    assert not alert.is_handled
 
 
 def test_a_note_is_kept_under_the_name_of_who_wrote_it(scene: Scene, client: Client) -> None:
@@ -119,7 +236,7 @@ def test_what_makes_no_sense_is_refused(scene: Scene, client: Client, path: str,
     assert scene.store.feedback_of(event_id) == ()
 
 
-@pytest.mark.parametrize("path", ["", "/take", "/verdict", "/note"])
+@pytest.mark.parametrize("path", ["", "/take", "/release", "/verdict", "/note"])
 def test_alerts_of_other_queues_are_not_there(scene: Scene, client: Client, path: str) -> None:
     browser, event_id = client("supervisor"), scene.alert_id("call-claims")
     fields = {"verdict": "justified", "note": "hello"}
@@ -169,7 +286,7 @@ def test_the_stream_has_no_more_than_the_person_may_see(client: Client, person: 
 
 
 def test_too_many_consoles_are_told_to_come_later(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicepipe.web.stream.MOST_CONSOLES", 0)
+    monkeypatch.setattr("voicepipe.web.hub.MOST_CONSOLES", 0)
     answer = client("viewer").get("/console/stream?live=1")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 

@@ -103,7 +103,6 @@ def test_every_icon_that_is_asked_for_is_drawn() -> None:
         if not (any(icon.startswith(name[:-1]) for icon in drawn) if name.endswith("*") else name in drawn)
     }
     assert missing == set()
-    assert {f"level-{level}" for level in ("calm", "raised", "high", "unknown")} <= drawn
     assert {f"notice-{kind}" for kind in ("info", "good", "warning", "error")} <= drawn
     assert {f"channel-{channel}" for channel in ("caller", "agent", "mixed")} <= drawn
 

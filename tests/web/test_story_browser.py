@@ -137,6 +137,51 @@ def test_quality_is_drawn_in_both_themes(centre: tuple[Scene, str], browser: Bro
         assert complaints == []
 
 
+def test_on_paper_pictures_are_drawn_light(centre: tuple[Scene, str], browser: Browser) -> None:
+    scene, address = centre
+    fill(scene.store, now=NOW, calls=400, alerts=100, scored_calls=60)
+    brightness = """async (where) => {
+        for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+        const canvas = document.querySelector(where);
+        const context = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+        context.drawImage(canvas, 0, 0);
+        const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+        let [sum, count] = [0, 0];
+        for (let i = 0; i < pixels.length; i += 4) if (pixels[i + 3] > 250) { sum += pixels[i + 1]; count += 1; }
+        return sum / count;
+    }"""
+    for path, where in (("quality", "#weeks canvas"), ("calls/call-billing", "#timeline canvas")):
+        for scheme in ("light", "dark"):
+            with signed_in(browser, address, TOKENS["admin"], color_scheme=scheme) as (page, complaints):
+                page.goto(f"{address}/console/{path}")
+                page.wait_for_selector(where)
+                on_screen = page.evaluate(brightness, where)
+                page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+                on_paper = page.evaluate(brightness, where)
+                if scheme == "light":
+                    light = on_paper
+                    assert on_paper == pytest.approx(on_screen, abs=1.0)
+                else:
+                    assert on_paper == pytest.approx(light, abs=1.0)
+                    assert abs(on_screen - light) > 20.0, "on the screen it is drawn for the dark"
+                page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+                assert page.evaluate(brightness, where) == pytest.approx(on_screen, abs=1.0)
+                assert complaints == []
+
+
+def test_a_story_that_cannot_be_told_is_said_so_and_asked_for_again(
+    centre: tuple[Scene, str], browser: Browser
+) -> None:
+    _, address = centre
+    with signed_in(browser, address, TOKENS["admin"]) as (page, _):
+        page.route("**/console/call/story/**", lambda route: route.fulfill(status=503, body="away"))
+        page.goto(f"{address}/console/calls/call-billing")
+        expect(page.locator("#story .notice-error")).to_be_visible()
+        expect(page.locator("#story .skeleton")).to_have_count(0)
+        page.unroute("**/console/call/story/**")
+        expect(page.locator("#handoff-copy")).to_be_visible(timeout=20_000)
+
+
 def test_a_call_that_ends_is_said_to_have_ended(centre: tuple[Scene, str], browser: Browser) -> None:
     scene, address = centre
     call = call_of("short", "billing", started_at=NOW - timedelta(seconds=30))

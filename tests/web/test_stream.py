@@ -11,7 +11,8 @@ import pytest
 from tests.events.calls import make_episode, make_summary, make_utterance
 from tests.web.scene import PAST_CALL, Scene, call_of
 from voicepipe.types import Basis, CallStarted, ConsentApplied, EpisodeState, Erasure, Scope, StoreError
-from voicepipe.web.stream import EventStream, Hub, Listener
+from voicepipe.web.hub import Hub
+from voicepipe.web.stream import EventStream, Listener
 
 PATIENCE_S = 10.0
 
@@ -62,12 +63,12 @@ def test_a_console_gets_all_calls_and_then_what_changes(scene: Scene) -> None:
         ear = Ear(hub, calls=True)
         first = await ear.hear("calls")
         assert first["all"]
-        assert {row["id"] for row in first["calls"]} == {"call-billing", "call-claims", "call-none"}
+        assert {row["call_id"] for row in first["calls"]} == {"call-billing", "call-claims", "call-none"}
         scene.board.on_call_event(make_utterance(7, call_id="call-claims", start_s=290.0, stress=0.1))
         told = await ear.hear("calls")
-        assert (told["all"], [row["id"] for row in told["calls"]], told["gone"]) == (False, ["call-claims"], [])
+        assert (told["all"], [row["call_id"] for row in told["calls"]], told["gone"]) == (False, ["call-claims"], [])
         assert told["calls"][0]["trend"] == [[293.0, 0.1]]
-        assert told["calls"][0]["episode"]["alert"] == scene.alert_id("call-claims")
+        assert told["calls"][0]["episode"]["alert_id"] == scene.alert_id("call-claims")
 
     run(scenario, scene.console.hub)
 
@@ -90,19 +91,19 @@ def test_everybody_is_told_of_their_own_queues(scene: Scene) -> None:
     async def scenario(hub: Hub) -> None:
         mine = Ear(hub, calls=True, alerts=True, queues=frozenset({"billing"}))
         none = Ear(hub, calls=True, alerts=True, queues=frozenset())
-        assert [row["id"] for row in (await mine.hear("calls"))["calls"]] == ["call-billing"]
+        assert [row["call_id"] for row in (await mine.hear("calls"))["calls"]] == ["call-billing"]
         assert (await none.hear("calls"))["calls"] == []
         told = await mine.hear("alerts")
-        assert [alert["call"] for alert in told["alerts"]] == ["call-billing", PAST_CALL]
-        assert told["open"] == 2
+        assert [alert["call_id"] for alert in told["alerts"]] == ["call-billing", PAST_CALL]
+        assert told["unhandled"] == 2
         assert (await none.hear("alerts"))["alerts"] == []
         await asyncio.to_thread(scene.store.take_alert, scene.alert_id("call-claims"), by="qa")
         await asyncio.to_thread(scene.store.take_alert, scene.alert_id("call-billing"), by="qa")
         told = await mine.hear("alerts")
         while not told["alerts"]:
             told = await mine.hear("alerts")
-        assert [(alert["call"], alert["handled"]) for alert in told["alerts"]] == [("call-billing", True)]
-        assert told["open"] == 1
+        assert [(alert["call_id"], alert["is_handled"]) for alert in told["alerts"]] == [("call-billing", True)]
+        assert told["unhandled"] == 1
 
     run(scenario, scene.console.hub)
 
@@ -114,7 +115,7 @@ def test_who_was_here_before_is_told_only_what_was_missed(scene: Scene) -> None:
         hub.leave(ear.listener)
         scene.board.on_call_event(make_utterance(9, call_id="call-none"))
         again = await Ear(hub, calls=True, last_id=last_id).hear("calls")
-        assert (again["all"], [row["id"] for row in again["calls"]]) == (False, ["call-none"])
+        assert (again["all"], [row["call_id"] for row in again["calls"]]) == (False, ["call-none"])
         for stranger in ("ffffffff-3", "nonsense", "-", last_id.partition("-")[0] + "-999999"):
             assert (await Ear(hub, calls=True, last_id=stranger).hear("calls"))["all"], stranger
 
@@ -130,7 +131,9 @@ def test_a_call_that_ends_and_a_caller_who_withdraws_are_gone(scene: Scene) -> N
         assert (await ear.hear("calls"))["gone"] == ["call-none"]
         scene.board.on_call_event(replace(make_summary("call-claims"), call=call_of("call-claims", "claims")))
         told = await ear.hear("calls")
-        assert [(row["id"], row["duration"]) for row in told["calls"]] == [("call-claims", 62.5)]
+        assert [(row["call_id"], row["duration_s"], row["ended"]) for row in told["calls"]] == [
+            ("call-claims", 62.5, True)
+        ]
         scene.clock.advance(seconds=6)
         scene.board.on_call_event(make_utterance(9, call_id="call-billing"))
         assert (await ear.hear("calls"))["gone"] == ["call-claims"]
@@ -146,17 +149,17 @@ def test_alerts_come_as_cards_in_the_language_of_each_console(scene: Scene) -> N
         chinese = Ear(hub, alerts=True, as_cards=(languages["zh"], False))
         first, second = await english.hear("alerts"), await chinese.hear("alerts")
         assert first["all"]
-        assert len(first["alerts"]) == len(second["alerts"]) == 4 == first["open"]
+        assert len(first["alerts"]) == len(second["alerts"]) == 4 == first["unhandled"]
         assert 'data-act="take"' in first["alerts"][0]["html"]
         assert 'data-act="take"' not in second["alerts"][0]["html"]
         assert first["alerts"][0]["html"] != second["alerts"][0]["html"]
         again = Ear(hub, alerts=True, as_cards=(languages["en"], True), known_alerts=first["mark"])
         told = await again.hear("alerts")
-        assert all("html" not in alert for alert in told["alerts"]), "what the page shows already is not sent again"
+        assert all(alert["html"] is None for alert in told["alerts"]), "what the page shows already is not sent again"
         await asyncio.to_thread(scene.store.judge_alert, scene.alert_id("call-none"), verdict="justified", by="anna")
         for ear in (english, chinese, again):
             told = await ear.hear("alerts")
-            assert [alert["call"] for alert in told["alerts"]] == ["call-none"]
+            assert [alert["call_id"] for alert in told["alerts"]] == ["call-none"]
             assert "anna" in told["alerts"][0]["html"]
 
     run(scenario, scene.console.hub)
@@ -181,7 +184,7 @@ def test_what_another_node_writes_is_seen_within_seconds(scene: Scene) -> None:
         await ear.hear("alerts")
         await asyncio.to_thread(other.take_alert, scene.alert_id("call-none"), by="elsewhere")
         told = await ear.hear("alerts")
-        assert [alert["handled"] for alert in told["alerts"]] == [True]
+        assert [alert["is_handled"] for alert in told["alerts"]] == [True]
 
     with other:
         run(scenario, scene.console.hub)
@@ -214,7 +217,7 @@ def test_a_call_s_page_hears_that_the_call_changed(scene: Scene) -> None:
         scene.board.on_call_event(make_utterance(9, call_id="call-none"))
         scene.board.on_call_event(make_utterance(9, call_id="call-billing"))
         told = await ear.hear("call")
-        assert (told["id"], told["version"]) == ("call-billing", scene.board.version)
+        assert (told["call_id"], told["version"]) == ("call-billing", scene.board.version)
         blind = Ear(hub, call_id="call-claims", queues=frozenset({"billing"}))
         scene.board.on_call_event(make_utterance(10, call_id="call-claims"))
         scene.board.on_call_event(make_utterance(10, call_id="call-billing"))
@@ -258,7 +261,7 @@ def test_one_fault_does_not_end_the_news(scene: Scene, monkeypatch: pytest.Monke
 
 
 def test_there_is_a_bound_on_consoles(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicepipe.web.stream.MOST_CONSOLES", 2)
+    monkeypatch.setattr("voicepipe.web.hub.MOST_CONSOLES", 2)
 
     async def scenario(hub: Hub) -> None:
         assert [Ear(hub, calls=True).joined for _ in range(3)] == [True, True, False]

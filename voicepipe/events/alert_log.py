@@ -77,7 +77,8 @@ class Alert:
     @property
     def is_handled(self) -> bool:
         """Whether somebody took it or judged it, or a system said what it did."""
-        return bool(self.take or self.verdict or any(one.outcome for one in self.feedback))
+        said = any(one.outcome not in (None, "taken", "released") for one in self.feedback)
+        return bool(self.take or self.verdict or said)
 
 
 def record_alert(connection: Connection, message: OutboundMessage) -> None:

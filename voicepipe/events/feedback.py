@@ -12,7 +12,7 @@ from voicepipe.events.envelope import CONTENT_TYPE, EVENT_NAMESPACE, SPEC_VERSIO
 FEEDBACK_TOPIC = "voicepipe.feedback.v1"
 
 Verdict = Literal["justified", "false_alarm", "unsure"]
-Outcome = Literal["taken", "rerouted", "declined", "abandoned", "resolved"]
+Outcome = Literal["taken", "released", "rerouted", "declined", "abandoned", "resolved"]
 
 
 def _without_nul(text: str) -> str:
@@ -36,7 +36,8 @@ class Feedback(BaseModel):
     call_id: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_without_nul)]
     verdict: Verdict | None = None
     outcome: Outcome | None = Field(
-        default=None, description="What became of it; taken: a supervisor takes care of the caller."
+        default=None,
+        description="What became of it; taken: a supervisor takes care of the caller; released: does so no more.",
     )
     given_by: Line | None = Field(default=None, description="Who: a person's or a system's name.")
     given_at: AwareDatetime

@@ -1,11 +1,11 @@
-"""Who takes care of an alert, and who judges it: of several people who want to, the first does.
+"""Who takes care of an alert, and who judges it: of several people who want to, the first does, until it is given back.
 
 The key of the table decides, within the transaction that also sends the answer, so there is one winner on every
 database and among all nodes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -80,6 +80,27 @@ def claim(
     return holds, changed
 
 
+def release(
+    connection: Connection, *, event_id: str, by: str, at: datetime, anybodys: bool = False
+) -> tuple[Handling, bool]:
+    """Give back an alert that was taken: by whom it was, or, with `anybodys`, whoever it was.
+
+    Returns
+    -------
+    handling : Handling
+        That nobody holds it now, said by `by`; where somebody else does, who, with `won` false.
+    changed : bool
+        Whether this made it so; False also where nobody had taken it.
+    """
+    table = tables.handling
+    taken = table.delete().where(table.c.event_id == event_id, table.c.kind == "take")
+    changed = connection.execute(taken if anybodys else taken.where(table.c.by == by)).rowcount > 0
+    holds = of_alerts(connection, [event_id]).get((event_id, "take"))
+    if holds is not None:
+        return replace(holds, won=False), changed
+    return Handling(event_id=event_id, kind="take", by=by, at=at), changed
+
+
 def heed(connection: Connection, feedback: Feedback) -> None:
     """Let an answer that came back count like one that was given in the console."""
     common: dict[str, Any] = {
@@ -90,6 +111,11 @@ def heed(connection: Connection, feedback: Feedback) -> None:
     }
     if feedback.outcome == "taken":
         claim(connection, kind="take", **common)
+    if feedback.outcome == "released":
+        # Who writes to the topic answers for what is given back; but a later take stands.
+        table = tables.handling
+        taken = table.delete().where(table.c.event_id == common["event_id"], table.c.kind == "take")
+        connection.execute(taken.where(table.c.at <= text_of(feedback.given_at)))
     if feedback.verdict is not None:
         claim(connection, kind="verdict", value=feedback.verdict, **common)
 

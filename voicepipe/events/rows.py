@@ -141,6 +141,8 @@ def record_feedback(connection: Connection, feedback: Feedback) -> str | None:
         "event_id": str(feedback.event_id),
         "given_at": text_of(feedback.given_at),
     }
-    connection.execute(outbox.insert(connection, tables.feedback).values(**values).on_conflict_do_nothing())
-    heed(connection, feedback)
+    table = tables.feedback
+    fresh = outbox.insert(connection, table).values(**values).on_conflict_do_nothing().returning(table.c.feedback_id)
+    if connection.execute(fresh).one_or_none() is not None:  # A take that comes again must not undo its release.
+        heed(connection, feedback)
     return None

@@ -512,6 +512,35 @@ class Store:
                 self._answer(connection, "take", event_id=event_id, call_id=call_id, by=by, at=now, outcome="taken")
         return taken
 
+    def release_alert(self, event_id: str, *, by: str, anybodys: bool = False) -> Handling:
+        """Let somebody give back an alert that they took, so that others take care of the caller.
+
+        Parameters
+        ----------
+        event_id : str
+        by : str
+            Who; at most 200 characters.
+        anybodys : bool
+            Give it back whoever took it.
+
+        Returns
+        -------
+        Handling
+            `won` says whether nobody holds it now; otherwise `by` and `at` say who does, and since when.
+
+        Raises
+        ------
+        UnknownAlertError
+        StoreError
+        """
+        with self._handled(event_id) as (connection, call_id, now):
+            given, changed = handling.release(connection, event_id=event_id, by=by, at=now, anybodys=anybodys)
+            if changed:
+                self._answer(
+                    connection, "release", event_id=event_id, call_id=call_id, by=by, at=now, outcome="released"
+                )
+        return given
+
     def judge_alert(self, event_id: str, *, verdict: Verdict, by: str, note: str | None = None) -> Handling:
         """Let somebody judge an alert, unless somebody else did; who did may change the verdict.
 

@@ -8,23 +8,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from voicepipe.web.entrance import Means, RefusedError
-from voicepipe.web.frame import (
-    HOME,
-    LANGUAGE_COOKIE,
-    SIGN_IN,
-    THEME_COOKIE,
-    THEMES,
-    ConsoleError,
-    ConsoleRoute,
-    Visit,
-    is_secure,
-    is_within,
-    note,
-    render,
-    visit_of,
-)
+from voicepipe.web.frame import HOME, SIGN_IN, ConsoleError, ConsoleRoute, is_secure, is_within, note
 from voicepipe.web.people import Permission
 from voicepipe.web.sessions import new_secret
+from voicepipe.web.visit import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Visit, render, visit_of
 
 _YEAR_S: Final = 31_536_000
 _AUDIT_PAGE: Final = 100

@@ -1,36 +1,33 @@
 """The API under ``/api/v1``: what the console's pages show, as JSON, for wallboards and CRM systems."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from voicepipe.events.alert_log import Alert
-from voicepipe.events.handling import Handling, UnknownAlertError
+from voicepipe.events.handling import Handling
 from voicepipe.events.inquiries import Selection, alerts_of
-from voicepipe.web import api_models as models
+from voicepipe.web import api_alerts, api_calls, api_people, judging
 from voicepipe.web.alert_card import card_of
+from voicepipe.web.api_place import ApiPlace, endpoint_of
 from voicepipe.web.call_page import Measures, story_of
-from voicepipe.web.frame import API, Console, ConsoleError, ConsoleRoute, NotFoundError, Visit, read_body, visit_of
+from voicepipe.web.frame import API, Console, ConsoleRoute
 from voicepipe.web.history_pages import quality_of
 from voicepipe.web.live_pages import open_stream
-from voicepipe.web.openapi import ApiPlace, document, problems, security
+from voicepipe.web.openapi import document, document_item, stream_item
 from voicepipe.web.people import Permission
+from voicepipe.web.visit import Visit
 
-_Model = TypeVar("_Model", bound=BaseModel)
-
-_JSON: Final = "application/json"
 _STREAM: Final = "/stream"
 _QUALITY_PERIOD: Final = timedelta(days=28)
 
 _CALL: Final = {"call_id": "Id of the call."}
 _ALERT: Final = {"event_id": "Id of the alert's event."}
+_ALERT_PATH: Final = "/alerts/{event_id}"
 
 
 def routes(console: Console) -> list[ConsoleRoute]:
@@ -38,14 +35,26 @@ def routes(console: Console) -> list[ConsoleRoute]:
     return _Api(console).routes()
 
 
+def _acting(path: str, call: Callable[..., Awaitable[Any]], *, name: str, summary: str, **more: Any) -> ApiPlace:
+    """Return a place where a person does something about an alert, and is told what holds then."""
+    return ApiPlace(
+        path=f"{_ALERT_PATH}/{path}",
+        call=call,
+        permission=Permission.JUDGE,
+        name=name,
+        summary=summary,
+        method="POST",
+        paths=_ALERT,
+        **{"answers": {200: api_alerts.Decided, 409: api_alerts.Decided}, **more},
+    )
+
+
 class _Api:
     """What all places of the API share."""
 
     def __init__(self, console: Console) -> None:
         self._measures = Measures(console.books)
-        see_call, judge = Permission.SEE_CALL, Permission.JUDGE
-        alert = "/alerts/{event_id}"
-        decided = {200: models.Decided, 409: models.Decided}
+        see_call = Permission.SEE_CALL
         self._places = [
             ApiPlace(
                 path="/me",
@@ -53,7 +62,7 @@ class _Api:
                 permission=Permission.ENTER,
                 name="me",
                 summary="Who asks, and what they may do",
-                answers={200: models.Me},
+                answers={200: api_people.Me},
             ),
             ApiPlace(
                 path="/calls",
@@ -61,8 +70,8 @@ class _Api:
                 permission=Permission.SEE_LIVE,
                 name="calls",
                 summary="The calls in progress, those that need help first",
-                query=models.CallsQuery,
-                answers={200: models.CallsInProgress},
+                query=api_calls.CallsQuery,
+                answers={200: api_calls.CallsInProgress},
             ),
             ApiPlace(
                 path="/calls/{call_id:path}",
@@ -71,7 +80,7 @@ class _Api:
                 name="call",
                 summary="One call, in progress or past: transcript, scores, episodes, handoff",
                 paths=_CALL,
-                answers={200: models.CallStory},
+                answers={200: api_calls.CallStory},
             ),
             ApiPlace(
                 path="/alerts",
@@ -79,49 +88,39 @@ class _Api:
                 permission=see_call,
                 name="alerts",
                 summary="Alerts, newest first",
-                query=models.AlertsQuery,
-                answers={200: models.Alerts},
+                query=api_alerts.AlertsQuery,
+                answers={200: api_alerts.Alerts},
             ),
             ApiPlace(
-                path=alert,
+                path=_ALERT_PATH,
                 call=_alert,
                 permission=see_call,
                 name="alert",
                 summary="One alert with everything about it",
                 paths=_ALERT,
-                answers={200: models.AlertFull},
+                answers={200: api_alerts.AlertFull},
             ),
-            ApiPlace(
-                path=f"{alert}/take",
-                call=_take,
-                permission=judge,
-                name="take",
-                summary="Take care of the caller; 409 where somebody else does",
-                method="POST",
-                paths=_ALERT,
-                answers=decided,
+            _acting("take", _take, name="take", summary="Take care of the caller; 409 where somebody else does"),
+            _acting(
+                "release",
+                _release,
+                name="release",
+                summary="Give back what was taken; 409 where somebody else took it, unless the role may release any",
             ),
-            ApiPlace(
-                path=f"{alert}/verdict",
-                call=_judge,
-                permission=judge,
+            _acting(
+                "verdict",
+                _judge,
                 name="judge",
                 summary="Judge an alert; 409 where somebody else did",
-                method="POST",
-                body=models.Verdicting,
-                paths=_ALERT,
-                answers=decided,
+                body=api_alerts.Verdicting,
             ),
-            ApiPlace(
-                path=f"{alert}/note",
-                call=_note,
-                permission=judge,
+            _acting(
+                "note",
+                _note,
                 name="note",
                 summary="Note something on an alert",
-                method="POST",
-                body=models.Noting,
-                paths=_ALERT,
-                answers={200: models.Note},
+                body=api_alerts.Noting,
+                answers={200: api_alerts.Note},
             ),
             ApiPlace(
                 path="/quality",
@@ -129,8 +128,8 @@ class _Api:
                 permission=Permission.SEE_QUALITY,
                 name="quality",
                 summary="How well the alerts serve; the last four weeks where no time is given",
-                query=models.PeriodQuery,
-                answers={200: models.Quality},
+                query=api_alerts.PeriodQuery,
+                answers={200: api_alerts.Quality},
             ),
             ApiPlace(
                 path="/audit",
@@ -138,15 +137,15 @@ class _Api:
                 permission=Permission.SEE_AUDIT,
                 name="audit",
                 summary="Who did what, newest first",
-                query=models.AuditQuery,
-                answers={200: models.AuditLog},
+                query=api_people.AuditQuery,
+                answers={200: api_people.AuditLog},
             ),
         ]
 
     @cached_property
     def document(self) -> dict[str, Any]:
         """The API as OpenAPI describes it."""
-        more = {_STREAM: _stream_item(), "/openapi.json": _document_item()}
+        more = {_STREAM: stream_item(), "/openapi.json": document_item()}
         return document(self._places, prefix=API, more=more)
 
     def routes(self) -> list[ConsoleRoute]:
@@ -155,7 +154,7 @@ class _Api:
             *(
                 ConsoleRoute(
                     path=API + place.path,
-                    endpoint=_answering(place),
+                    endpoint=endpoint_of(place),
                     permission=place.permission,
                     methods=(place.method,),
                     name=f"api_{place.name}",
@@ -174,106 +173,71 @@ class _Api:
         del request
         return JSONResponse(self.document)
 
-    async def _call(self, visit: Visit) -> models.CallStory:
+    async def _call(self, visit: Visit) -> api_calls.CallStory:
         call_id = visit.request.path_params["call_id"]
         story = await story_of(visit, call_id)
         await visit.note_once("see_call", f"call {call_id}")
         conversation = await asyncio.to_thread(self._measures.of, story)
-        return models.CallStory.of(story, conversation, language=visit.language.code)
+        return api_calls.CallStory.of(story, conversation, language=visit.language.code)
 
 
-async def _me(visit: Visit) -> models.Me:
-    return models.Me.of(visit)
+async def _me(visit: Visit) -> api_people.Me:
+    return api_people.Me.of(visit.person)
 
 
-async def _calls(visit: Visit, query: models.CallsQuery) -> models.CallsInProgress:
+async def _calls(visit: Visit, query: api_calls.CallsQuery) -> api_calls.CallsInProgress:
     wanted = query.model_dump(exclude_none=True)
-    found = (models.CallInProgress.of(live) for live in visit.console.board.calls(visit.person.queues))
+    found = (api_calls.CallInProgress.of(live) for live in visit.console.board.calls(visit.person.queues))
     calls = tuple(call for call in found if all(getattr(call, name) == value for name, value in wanted.items()))
-    return models.CallsInProgress(now=visit.now, calls=calls)
+    return api_calls.CallsInProgress(now=visit.now, calls=calls)
 
 
-async def _alerts(visit: Visit, query: models.AlertsQuery) -> models.Alerts:
+async def _alerts(visit: Visit, query: api_alerts.AlertsQuery) -> api_alerts.Alerts:
     selection = _selection(visit, query, verdict=query.verdict)
     found, total = await asyncio.to_thread(
         visit.console.store.ask, alerts_of, selection, limit=query.limit, offset=query.offset
     )
-    return models.Alerts(
-        total=total, alerts=tuple(models.AlertBrief.of(card_of(alert, visit.language)) for alert in found)
+    return api_alerts.Alerts(
+        total=total, alerts=tuple(api_alerts.AlertBrief.of(card_of(alert, visit.language)) for alert in found)
     )
 
 
-async def _alert(visit: Visit) -> models.AlertFull:
-    return models.AlertFull.of(card_of(await _alert_of(visit), visit.language))
+async def _alert(visit: Visit) -> api_alerts.AlertFull:
+    return api_alerts.AlertFull.of(card_of(await judging.alert_of(visit), visit.language))
 
 
-async def _take(visit: Visit) -> tuple[int, models.Decided]:
-    store, alert = visit.console.store, await _alert_of(visit)
-    return _decided(await _still_there(store.take_alert, alert.event_id, by=visit.person.name))
+async def _take(visit: Visit) -> tuple[int, api_alerts.Decided]:
+    return _decided(await judging.take(visit))
 
 
-async def _judge(visit: Visit, body: models.Verdicting) -> tuple[int, models.Decided]:
-    store, alert = visit.console.store, await _alert_of(visit)
-    return _decided(await _still_there(store.judge_alert, alert.event_id, verdict=body.verdict, by=visit.person.name))
+async def _release(visit: Visit) -> tuple[int, api_alerts.Decided]:
+    return _decided(await judging.release(visit))
 
 
-async def _note(visit: Visit, body: models.Noting) -> models.Note:
-    store, alert = visit.console.store, await _alert_of(visit)
-    return models.Note.of(
-        await _still_there(store.note_alert, alert.event_id, note=body.note.strip(), by=visit.person.name)
-    )
+async def _judge(visit: Visit, body: api_alerts.Verdicting) -> tuple[int, api_alerts.Decided]:
+    return _decided(await judging.judge(visit, body.verdict))
 
 
-async def _quality(visit: Visit, query: models.PeriodQuery) -> models.Quality:
+async def _note(visit: Visit, body: api_alerts.Noting) -> api_alerts.Note:
+    return api_alerts.Note.of(await judging.note_on(visit, body.note.strip()))
+
+
+async def _quality(visit: Visit, query: api_alerts.PeriodQuery) -> api_alerts.Quality:
     until = query.until or visit.now
     since = query.since or until - _QUALITY_PERIOD
     selection = _selection(visit, query)
     found = await asyncio.to_thread(quality_of, visit.console, selection, since=since, until=until)
-    return models.Quality(since=since, until=until, alerts=found.alerts, drift=found.drift)
+    return api_alerts.Quality(since=since, until=until, alerts=found.alerts, drift=found.drift)
 
 
-async def _audit(visit: Visit, query: models.AuditQuery) -> models.AuditLog:
+async def _audit(visit: Visit, query: api_people.AuditQuery) -> api_people.AuditLog:
     await visit.note_once("see_audit", "console")
     lines = await asyncio.to_thread(visit.console.store.audit, limit=query.limit, before=query.before)
-    return models.AuditLog(lines=tuple(models.AuditLine.of(line) for line in lines))
+    described = (api_people.AuditLine.model_validate(line, from_attributes=True) for line in lines)
+    return api_people.AuditLog(lines=tuple(described))
 
 
-def _answering(place: ApiPlace) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of a place: what it takes is read and checked, what it returns is written."""
-
-    async def endpoint(request: Request) -> Response:
-        given: dict[str, BaseModel] = {}
-        if place.query is not None:
-            given["query"] = _read_query(place.query, request)
-        if place.body is not None:
-            given["body"] = await _read_json(place.body, request)
-        answer = await place.call(visit_of(request), **given)
-        status, model = answer if isinstance(answer, tuple) else (200, answer)
-        return Response(model.model_dump_json(), status_code=status, media_type=_JSON)
-
-    return endpoint
-
-
-def _read_query(kind: type[_Model], request: Request) -> _Model:
-    pairs = request.query_params.multi_items()
-    if any(count > 1 for count in Counter(name for name, _ in pairs).values()):
-        raise ConsoleError(422)
-    try:
-        return kind.model_validate_strings(dict(pairs))
-    except ValidationError as error:
-        raise ConsoleError(422) from error
-
-
-async def _read_json(kind: type[_Model], request: Request) -> _Model:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
-        raise ConsoleError(415)
-    try:
-        return kind.model_validate_json(await read_body(request), strict=True)
-    except ValidationError as error:
-        raise ConsoleError(422) from error
-
-
-def _selection(visit: Visit, query: models.PeriodQuery, *, verdict: str | None = None) -> Selection:
+def _selection(visit: Visit, query: api_alerts.PeriodQuery, *, verdict: str | None = None) -> Selection:
     return Selection(
         queues=visit.person.queues,
         since=query.since,
@@ -284,70 +248,5 @@ def _selection(visit: Visit, query: models.PeriodQuery, *, verdict: str | None =
     )
 
 
-async def _alert_of(visit: Visit) -> Alert:
-    """Return the alert that the address names, if the visitor sees its queue."""
-    alert = await asyncio.to_thread(visit.console.store.alert, visit.request.path_params["event_id"])
-    if alert is None or not visit.person.sees(alert.queue):
-        raise NotFoundError
-    return alert
-
-
-_Done = TypeVar("_Done")
-
-
-async def _still_there(work: Callable[..., _Done], event_id: str, **values: Any) -> _Done:
-    """Do something to an alert, which may have been deleted a moment ago."""
-    try:
-        return await asyncio.to_thread(work, event_id, **values)
-    except UnknownAlertError as error:
-        raise NotFoundError from error
-
-
-def _decided(handling: Handling) -> tuple[int, models.Decided]:
-    return 200 if handling.won else 409, models.Decided.of(handling)
-
-
-def _stream_item() -> dict[str, Any]:
-    events = (
-        "Server-sent events. `calls`: calls in progress that changed (`all`: the list is complete) and those that are "
-        "`gone`; `alerts`: the same of alerts; `call`: the call asked for has changed; `state`: whether the store can "
-        "be reached; `beat`: nothing for 15 s, but the connection stands. After a break send the last event's id in "
-        "`Last-Event-ID`, as browsers do."
-    )
-
-    def parameter(name: str, text: str, **schema: Any) -> dict[str, Any]:
-        return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
-
-    described = security(Permission.ENTER)
-    return {
-        "get": {
-            "operationId": "stream",
-            "summary": "What changes, as it changes",
-            **described,
-            "description": f"{events} {described['description']}",
-            "parameters": [
-                parameter("live", "1: the calls in progress, as for `/calls`.", type="string", enum=["1"]),
-                parameter("alerts", "Which alerts there are.", type="string", enum=["brief"]),
-                parameter("call", "Id of a call to hear of.", type="string"),
-            ],
-            "responses": {
-                "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-            }
-            | problems(),
-        }
-    }
-
-
-def _document_item() -> dict[str, Any]:
-    schema = {"type": "object", "required": ["openapi", "info", "paths"]}
-    return {
-        "get": {
-            "operationId": "document",
-            "summary": "This document",
-            **security(None),
-            "responses": {
-                "200": {"description": "OpenAPI 3.1.", "content": {_JSON: {"schema": schema}}},
-                **problems(),
-            },
-        }
-    }
+def _decided(handling: Handling) -> tuple[int, api_alerts.Decided]:
+    return 200 if handling.won else 409, api_alerts.Decided.of(handling)

@@ -8,11 +8,9 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Match, Mount, NoMatchFound, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Match, NoMatchFound, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voicepipe.types import StoreError
@@ -21,28 +19,24 @@ from voicepipe.web.entrance import Means, RefusedError
 from voicepipe.web.frame import (
     API,
     HOME,
-    LANGUAGE_COOKIE,
     SIGN_IN,
     Console,
     ConsoleError,
     ConsoleRoute,
-    Visit,
     is_secure,
     is_within,
     note,
     read_body,
-    render,
-    visit_of,
 )
 from voicepipe.web.headers import SecurityHeaders
 from voicepipe.web.language import Language
-from voicepipe.web.rendering import static_version
+from voicepipe.web.rendering import prepare
 from voicepipe.web.sessions import is_secret, new_secret
+from voicepipe.web.static_files import STATIC, static_route
+from voicepipe.web.visit import LANGUAGE_COOKIE, Visit, render, visit_of
 
 _MOST_FIELDS = 50
 _FORM = "application/x-www-form-urlencoded"
-_STATIC = "/static"
-_FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def console_table(console: Console) -> list[ConsoleRoute]:
@@ -58,6 +52,7 @@ def console_table(console: Console) -> list[ConsoleRoute]:
 
 def console_routes(console: Console) -> list[BaseRoute]:
     """Return what an application serves so that the console is there: ``/``, ``/console``, ``/api/v1``, ``/static``."""
+    prepare()
     return [_Paths(SecurityHeaders(_application(console)))]
 
 
@@ -69,7 +64,7 @@ class _Paths(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         path = scope.get("path", "")
-        is_ours = path == "/" or any(is_within(path, prefix) for prefix in (HOME, API, _STATIC))
+        is_ours = path == "/" or any(is_within(path, prefix) for prefix in (HOME, API, STATIC))
         return (Match.FULL if scope["type"] == "http" and is_ours else Match.NONE), {}
 
     def url_path_for(self, name: str, /, **path_params: object) -> "NoMatchFound":  # type: ignore[override]
@@ -79,22 +74,11 @@ class _Paths(BaseRoute):
         await self._app(scope, receive, send)
 
 
-class _Static(StaticFiles):
-    """Files that come with the package; those asked for by the mark of their content are kept by browsers for ever."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        mark = scope["query_string"].decode("latin-1").removeprefix("v=")
-        is_marked = response.status_code in (200, 304) and bool(mark) and mark == static_version(path)
-        response.headers["cache-control"] = _FOR_EVER if is_marked else "no-cache"
-        return response
-
-
 def _application(console: Console) -> Starlette:
     async def answer_error(request: Request, error: Exception) -> Response:
         return await _answer_error(console, request, error)
 
-    routes: list[BaseRoute] = [Mount(_STATIC, GZipMiddleware(_Static(packages=[("voicepipe.web", "static")])))]
+    routes: list[BaseRoute] = [static_route()]
     for place in console_table(console):
         route = Route(place.path, guarded(console, place), methods=list(place.methods), name=place.name)
         if place.streams and route.methods is not None:

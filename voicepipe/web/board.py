@@ -54,7 +54,7 @@ class LiveCall:
     latest : float, optional
         Score of the caller's latest utterance.
     points : tuple of (float, float)
-        Offset in the call (seconds) and score of the caller's utterances of the last `TREND_S`, oldest first.
+        Offset in the call (0.1 s) and score (0.001) of the caller's utterances of the last `TREND_S`, oldest first.
     coverage : Coverage
         How much of the speech was heard.
     episode : Episode, optional
@@ -153,6 +153,15 @@ class _Track:
             return self.ended.language or self.call.language
         return self.call.language or max(self.spoken, key=self.spoken.__getitem__, default=None)
 
+    @property
+    def last_episode(self) -> Episode | None:
+        return next(reversed(self.episodes.values()), None)
+
+    @property
+    def open_episode(self) -> Episode | None:
+        last = self.last_episode
+        return last if last is not None and last.state is EpisodeState.OPENED else None
+
     def forget_voice(self) -> None:
         """Forget what was found out about the caller from voice and words."""
         kept = [replace(one, score=None, frustration=None) for one in self.utterances]
@@ -221,19 +230,28 @@ class LiveBoard:
             for wake in tuple(self._watchers):
                 wake()
 
-    def calls(self, queues: Collection[str] | None = None) -> tuple[LiveCall, ...]:
+    def calls(self, queues: Collection[str] | None = None, *, most: int | None = None) -> tuple[LiveCall, ...]:
         """Return the calls, those with an open episode first, then the most stressed.
 
         Parameters
         ----------
         queues : collection of str, optional
             Only of these; of all, and calls without a queue, where not given.
+        most : int, optional
+            Only the first so many.
         """
         with self._lock:
             now = self._clock()
             self._sweep(now)
-            found = [self._shown(track, now) for track in self._tracks.values() if _is_seen(track.call, queues)]
-        return tuple(sorted(found, key=_need))
+            found = sorted((track for track in self._tracks.values() if _is_seen(track.call, queues)), key=_need)
+            return tuple(self._shown(track, now) for track in found[:most])
+
+    def counts(self, queues: Collection[str] | None = None) -> tuple[int, int]:
+        """Return how many calls there are, and in how many of them an episode is open."""
+        with self._lock:
+            self._sweep(self._clock())
+            found = [track for track in self._tracks.values() if _is_seen(track.call, queues)]
+        return len(found), sum(track.open_episode is not None for track in found)
 
     def call(self, call_id: str) -> LiveCall | None:
         """Return one call; None if it is not in progress."""
@@ -326,7 +344,7 @@ class LiveBoard:
         track.weight = track.weight * fade + weight
         track.weighted = track.weighted * fade + weight * utterance.score.stress
         track.smoothed_at_s = max(track.smoothed_at_s, utterance.end_s)
-        track.points.append((utterance.end_s, utterance.score.stress))
+        track.points.append((round(utterance.end_s, 1), round(utterance.score.stress, 3)))  # as precise as it is shown
         while track.points[0][0] < utterance.end_s - TREND_S:
             track.points.popleft()
 
@@ -365,7 +383,7 @@ class LiveBoard:
         return tuple(gone)
 
     def _shown(self, track: _Track, now: datetime) -> LiveCall:
-        call, last = track.call, next(reversed(track.episodes.values()), None)
+        call, last = track.call, track.last_episode
         elapsed_s = max(track.heard_s, (now - call.started_at).total_seconds())
         now_s = elapsed_s if track.ended is None else track.ended.duration_s
         return LiveCall(
@@ -379,7 +397,7 @@ class LiveBoard:
                 if track.ended is None
                 else track.ended.coverage
             ),
-            episode=last if last is not None and last.state is EpisodeState.OPENED else None,
+            episode=track.open_episode,
             episodes=len(track.episodes),
             alert_id=None if last is None else _alert_of(last),
             scope=track.scope,
@@ -407,6 +425,6 @@ def _overdue(tracks: Mapping[str, _Track], now: datetime, linger_s: float) -> It
     ]
 
 
-def _need(call: LiveCall) -> tuple[bool, bool, float, str]:
+def _need(track: _Track) -> tuple[bool, bool, float, str]:
     """Order of the board: who needs help first."""
-    return call.ended is not None, call.episode is None, -(call.stress or 0.0), call.call_id
+    return track.ended is not None, track.open_episode is None, -(track.stress or 0.0), track.call.call_id

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from starlette.requests import Request
@@ -18,10 +18,11 @@ from voicepipe.events.inquiries import kept_call
 from voicepipe.speech.phrases import PhraseBook
 from voicepipe.types import Channel, ScoredUtterance
 from voicepipe.web.alert_card import card_html
-from voicepipe.web.frame import Console, ConsoleRoute, NotFoundError, Visit, render, visit_of
+from voicepipe.web.frame import Console, ConsoleRoute, NotFoundError
 from voicepipe.web.people import Permission
 from voicepipe.web.rendering import fragment
 from voicepipe.web.story import Story, lines_of, live_story, measure, past_story, pieces_of, timeline_of, told_of
+from voicepipe.web.visit import Visit, render, visit_of
 
 LINES: Final = 300
 """Lines of the transcript on one page: a call of a quarter of an hour is whole."""
@@ -36,7 +37,6 @@ _FRESH_PER_COST: Final = 20.0
 """and measuring takes at most the twentieth part of a processor for each."""
 _SEEN_AGAIN: Final = timedelta(minutes=15)
 """Whoever goes on reading a call's page for longer is noted again."""
-_MOST_SEEN: Final = 10_000
 
 
 def routes(console: Console) -> list[ConsoleRoute]:
@@ -140,13 +140,12 @@ class _CallPages:
 
     def __init__(self, console: Console) -> None:
         self._measures = Measures(console.books)
-        self._seen: OrderedDict[tuple[str, str], datetime] = OrderedDict()
 
     async def show(self, request: Request) -> Response:
         """Answer with the page."""
         visit, call_id = visit_of(request), request.path_params["call_id"]
         story = await story_of(visit, call_id)
-        await self._note(visit, call_id, always=True)
+        await _note(visit, call_id, again_after=timedelta(0))
         at_s = _number(request.query_params.get("at"))
         first = _first_line(story, at_s=at_s, first=_number(request.query_params.get("first")))
         window = story.utterances[first : first + LINES]
@@ -167,14 +166,14 @@ class _CallPages:
         """Answer with what the picture of the call is drawn from."""
         visit, call_id = visit_of(request), request.path_params["call_id"]
         story = await story_of(visit, call_id)
-        await self._note(visit, call_id)
+        await _note(visit, call_id)
         return JSONResponse(asdict(timeline_of(story)))
 
     async def tell(self, request: Request) -> Response:
         """Answer with handoff and measures: apart, as they take longest."""
         visit, call_id = visit_of(request), request.path_params["call_id"]
         story = await story_of(visit, call_id)
-        await self._note(visit, call_id)
+        await _note(visit, call_id)
         conversation = await asyncio.to_thread(self._measures.of, story)
         turns = conversation.turns
         return render(
@@ -191,7 +190,7 @@ class _CallPages:
         """Answer with what has come since: the query says how far each channel was told."""
         visit, call_id, query = visit_of(request), request.path_params["call_id"], request.query_params
         story = await story_of(visit, call_id)
-        await self._note(visit, call_id)
+        await _note(visit, call_id)
         if query.get("epoch", "") != story.epoch:
             return JSONResponse({"reload": True})
         told = {one.channel.value: _number(query.get(one.channel.value)) or 0.0 for one in story.utterances}
@@ -222,17 +221,10 @@ class _CallPages:
         await visit.note("copy_handoff", f"call {call_id}")
         return Response(status_code=204)
 
-    async def _note(self, visit: Visit, call_id: str, *, always: bool = False) -> None:
-        """Note in the audit log that a person reads a call, parts of an open page only now and then."""
-        key = (visit.person.name, call_id)
-        last = self._seen.get(key)
-        if not always and last is not None and visit.now - last < _SEEN_AGAIN:
-            return
-        await visit.note("see_call", f"call {call_id}")
-        self._seen[key] = visit.now
-        self._seen.move_to_end(key)
-        if len(self._seen) > _MOST_SEEN:
-            self._seen.popitem(last=False)
+
+async def _note(visit: Visit, call_id: str, *, again_after: timedelta = _SEEN_AGAIN) -> None:
+    """Note in the audit log that a person reads a call, parts of an open page only now and then."""
+    await visit.note_once("see_call", f"call {call_id}", again_after=again_after)
 
 
 async def _alert_cards(visit: Visit, call_id: str) -> Sequence[str]:

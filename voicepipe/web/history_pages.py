@@ -20,9 +20,10 @@ from voicepipe.events.inquiries import (
     places,
 )
 from voicepipe.web.drift import Drift, measure_drift
-from voicepipe.web.frame import Console, ConsoleRoute, Visit, render, visit_of
+from voicepipe.web.frame import Console, ConsoleRoute
 from voicepipe.web.people import Permission
 from voicepipe.web.quality import LEAST_JUDGED, AlertQuality, Precision, measure_quality
+from voicepipe.web.visit import Visit, render, visit_of
 from voicepipe.web.wording import why
 
 PAGE: Final = 50

@@ -66,6 +66,7 @@ class Language:
             self._bundle.add_resource(resource)
         self.messages: frozenset[str] = frozenset(name for name in known if not name.startswith("-"))
         self._fixed: dict[str, str] = {}
+        self._patterns: dict[tuple[str, ...], str] = {}
         self._numbers: dict[tuple[str, float, int], str] = {}
 
     @property
@@ -135,7 +136,10 @@ class Language:
 
     def pattern(self, message_id: str, *names: str) -> str:
         """Return a message with ``{name}`` in the place of each variable, for a script to fill in."""
-        return self.t(message_id, **{name: f"{{{name}}}" for name in names})
+        key = (message_id, *names)
+        if key not in self._patterns:
+            self._patterns[key] = self.t(message_id, **{name: f"{{{name}}}" for name in names})
+        return self._patterns[key]
 
     def _format(self, value: float, digits: int, *, style: str) -> str:
         # The sum makes a negative zero a plain one.

@@ -1,7 +1,8 @@
 """The live view, the inbox of alerts, and the stream that keeps them up to date."""
 
-import asyncio
+import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Final, get_args
 from urllib.parse import quote
 
@@ -10,13 +11,23 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from voicepipe.events.alert_log import Alert
 from voicepipe.events.feedback import Verdict
-from voicepipe.events.handling import UnknownAlertError
+from voicepipe.events.handling import Handling
+from voicepipe.web import judging
 from voicepipe.web.alert_card import card_html
-from voicepipe.web.frame import Console, ConsoleError, ConsoleRoute, NotFoundError, Visit, render, visit_of
+from voicepipe.web.api_calls import CallInProgress
+from voicepipe.web.board import TREND_S
+from voicepipe.web.frame import Console, ConsoleError, ConsoleRoute, NotFoundError
+from voicepipe.web.language import LANGUAGES, Language
 from voicepipe.web.people import Permission
 from voicepipe.web.stream import EventStream, Listener
+from voicepipe.web.visit import Visit, render, visit_of
 
 _ALERTS: Final = "/console/alerts"
+
+FIRST_ROWS: Final = 40
+"""Calls whose rows come with the page, so that they are there before any script is: more than a screen shows."""
+
+_LONGEST_FILTER: Final = 200
 
 LONGEST_NOTE: Final = 4000
 """Characters, as the contract of the topic of feedback has it."""
@@ -34,6 +45,7 @@ def routes(console: Console) -> list[ConsoleRoute]:
         ConsoleRoute(path=_ALERTS, endpoint=_show_inbox, permission=call, name="alerts"),
         ConsoleRoute(path=one, endpoint=_show_alert, permission=call, name="alert"),
         ConsoleRoute(path=f"{one}/take", endpoint=_take, permission=judge, name="take", methods=("POST",)),
+        ConsoleRoute(path=f"{one}/release", endpoint=_release, permission=judge, name="release", methods=("POST",)),
         ConsoleRoute(path=f"{one}/verdict", endpoint=_judge, permission=judge, name="verdict", methods=("POST",)),
         ConsoleRoute(path=f"{one}/note", endpoint=_note, permission=judge, name="note", methods=("POST",)),
         ConsoleRoute(
@@ -75,31 +87,84 @@ async def open_stream(request: Request) -> Response:
 async def _show_live(request: Request) -> Response:
     if not visit_of(request).person.may(Permission.SEE_LIVE):
         return RedirectResponse(_ALERTS, status_code=303)
-    return render(request, "live.html")
+    visit = visit_of(request)
+    board, queues = visit.console.board, visit.person.queues
+    wanted = Wanted.of(request.query_params)
+    is_filtered = wanted != Wanted()
+    calls = map(CallInProgress.of, board.calls(queues, most=None if is_filtered else FIRST_ROWS))
+    rows = itertools.islice((call for call in calls if wanted.fits(call, visit.language)), FIRST_ROWS)
+    total, total_open = board.counts(queues)
+    return render(
+        request,
+        "live.html",
+        wanted=wanted,
+        is_filtered=is_filtered,
+        rows=[(call, sparkline(call)) for call in rows],
+        total=total,
+        total_open=total_open,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which calls the address of the live view asks for; each field as the form of its filter has it, empty for all."""
+
+    q: str = ""
+    queue: str = ""
+    agent_id: str = ""
+    language: str = ""
+    open: str = ""
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "Wanted":
+        """Read it from a query."""
+        return cls(**{field.name: query.get(field.name, "")[:_LONGEST_FILTER] for field in fields(cls)})
+
+    def fits(self, call: CallInProgress, language: Language) -> bool:
+        """Tell whether a call is asked for; the same as ``fits`` of live.js."""
+        spoken = language.t(f"language-{call.language}") if call.language in LANGUAGES else None
+        told = (call.call_id, call.queue, call.agent_id, spoken, call.language)
+        words = " ".join(word for word in told if word).lower()
+        return (
+            self.queue in ("", call.queue)
+            and self.agent_id in ("", call.agent_id)
+            and self.language in ("", call.language)
+            and not (self.open and call.episode is None)
+            and all(word in words for word in self.q.lower().split())
+        )
+
+
+def sparkline(call: CallInProgress) -> str:
+    """Return the points of a call's line over the last two minutes, as ``draw`` of live.js has them."""
+    if not call.trend:
+        return ""
+    edge_s = max(call.duration_s, call.trend[-1][0])
+    points = [(at_s, stress) for at_s, stress in call.trend if at_s >= edge_s - TREND_S]
+    points += [(edge_s, points[-1][1])] if points else []
+    return " ".join(f"{at_s - edge_s + TREND_S:.1f},{22 - 20 * stress:.1f}" for at_s, stress in points)
 
 
 async def _show_inbox(request: Request) -> Response:
     visit = visit_of(request)
-    hub, person = visit.console.hub, visit.person
-    alerts = [alert for alert in await hub.inbox() if person.sees(alert.queue)]
+    inbox, person = visit.console.hub.inbox, visit.person
+    alerts = [alert for alert in await inbox.read() if person.sees(alert.queue)]
     alerts.sort(key=lambda alert: alert.is_handled)
     cards = [_card(visit, alert) for alert in alerts]
-    return render(request, "alerts.html", cards=cards, known=hub.fingerprint(alerts))
+    return render(request, "alerts.html", cards=cards, known=inbox.mark_of(alerts))
 
 
 async def _show_alert(request: Request) -> Response:
     """Lead to the alert on its call's page: how a link in a chat or in a notification finds it."""
-    alert = await _alert_of(request)
+    alert = await judging.alert_of(visit_of(request))
     return RedirectResponse(f"/console/calls/{quote(alert.call_id, safe='')}#alert-{alert.event_id}", status_code=303)
 
 
 async def _take(request: Request) -> Response:
-    visit, event_id = visit_of(request), (await _alert_of(request)).event_id
-    try:
-        taken = await asyncio.to_thread(visit.console.store.take_alert, event_id, by=visit.person.name)
-    except UnknownAlertError as error:
-        raise NotFoundError from error
-    return await _told(request, kind="take", won=taken.won, by=taken.by, at=taken.at.isoformat())
+    return await _told(request, await judging.take(visit_of(request)), kind="take")
+
+
+async def _release(request: Request) -> Response:
+    return await _told(request, await judging.release(visit_of(request)), kind="release")
 
 
 async def _judge(request: Request) -> Response:
@@ -107,16 +172,7 @@ async def _judge(request: Request) -> Response:
     verdict = _VERDICTS.get(visit.form.get("verdict", ""))
     if verdict is None:
         raise ConsoleError(422)
-    event_id = (await _alert_of(request)).event_id
-    try:
-        judged = await asyncio.to_thread(
-            visit.console.store.judge_alert, event_id, verdict=verdict, by=visit.person.name
-        )
-    except UnknownAlertError as error:
-        raise NotFoundError from error
-    return await _told(
-        request, kind="verdict", won=judged.won, by=judged.by, at=judged.at.isoformat(), value=judged.value
-    )
+    return await _told(request, await judging.judge(visit, verdict), kind="verdict")
 
 
 async def _note(request: Request) -> Response:
@@ -124,29 +180,19 @@ async def _note(request: Request) -> Response:
     text = visit.form.get("note", "").replace("\0", "").replace("\r\n", "\n").strip()
     if not 0 < len(text) <= LONGEST_NOTE:
         raise ConsoleError(422)
-    event_id = (await _alert_of(request)).event_id
-    try:
-        given = await asyncio.to_thread(visit.console.store.note_alert, event_id, note=text, by=visit.person.name)
-    except UnknownAlertError as error:
-        raise NotFoundError from error
-    return await _told(request, kind="note", won=True, by=visit.person.name, at=given.given_at.isoformat())
+    await judging.note_on(visit, text)
+    return await _told(request, None, kind="note")
 
 
-async def _alert_of(request: Request) -> Alert:
-    """Return the alert that the address names, if the visitor sees its queue."""
-    visit = visit_of(request)
-    alert = await asyncio.to_thread(visit.console.store.alert, request.path_params["event_id"])
-    if alert is None or not visit.person.sees(alert.queue):
-        raise NotFoundError
-    return alert
-
-
-async def _told(request: Request, **told: object) -> Response:
+async def _told(request: Request, handling: Handling | None, *, kind: str) -> Response:
     """Say what became of it, and show the alert as it is now; without a script, go back to the inbox."""
     if "application/json" not in request.headers.get("accept", ""):
         return RedirectResponse(f"{_ALERTS}#alert-{request.path_params['event_id']}", status_code=303)
-    alert = await _alert_of(request)
-    return JSONResponse({**told, "html": _card(visit_of(request), alert)})
+    visit = visit_of(request)
+    told = {"kind": kind, "won": True}
+    if handling is not None:
+        told |= {"won": handling.won, "by": handling.by, "at": handling.at.isoformat(), "verdict": handling.value}
+    return JSONResponse({**told, "html": _card(visit, await judging.alert_of(visit))})
 
 
 def _card(visit: Visit, alert: Alert) -> str:

@@ -1,4 +1,4 @@
-"""The API's places, and the OpenAPI 3.1 document that describes them, made from the very models that are used [1]_.
+"""The OpenAPI 3.1 document that describes the API, made from the very models that it answers with [1]_.
 
 References
 ----------
@@ -6,15 +6,17 @@ References
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from voicepipe import __version__
-from voicepipe.web.api_models import Problem
+from voicepipe.web.api_alerts import AlertsNews
+from voicepipe.web.api_calls import CallNews, CallsNews
+from voicepipe.web.api_place import ApiPlace
+from voicepipe.web.api_types import ApiModel, Problem, StateNews
 from voicepipe.web.people import PERMISSIONS, Permission
 
 _REF: Final = "#/components/schemas/{model}"
@@ -25,6 +27,14 @@ Send a person's token as `Authorization: Bearer`. A page of the console itself m
 requests then carry the page's token in `X-CSRF-Token`. Calls and alerts of queues that the person does not see are not
 found. Texts are redacted; of agents nothing but their words and turns is told. Times are RFC 3339 in UTC, offsets in a
 call are seconds from its start, shares and stress lie between 0 and 1. Fields may be added within version 1."""
+
+_NEWS: Final[Mapping[str, type[ApiModel]]] = {
+    "calls": CallsNews,
+    "alerts": AlertsNews,
+    "call": CallNews,
+    "state": StateNews,
+}
+"""What each event of the stream tells."""
 
 _PROBLEMS: Final[Mapping[str, str]] = {
     "400": "The request is not understood.",
@@ -42,40 +52,6 @@ _PROBLEMS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiPlace:
-    """One place of the API.
-
-    Attributes
-    ----------
-    path : str
-        As Starlette writes it, without the API's own prefix.
-    call : callable
-        Takes the visit, and the query and the body where there are any; returns the answer, with a status where that
-        is another than 200.
-    permission : Permission or None
-    name, summary : str
-    method : str
-    query, body : type of BaseModel, optional
-        What it takes.
-    answers : mapping of int to type of BaseModel
-        What it returns by status.
-    paths : mapping of str to str
-        Each variable of the path in words.
-    """
-
-    path: str
-    call: Callable[..., Awaitable[BaseModel | tuple[int, BaseModel]]]
-    permission: Permission | None
-    name: str
-    summary: str
-    answers: Mapping[int, type[BaseModel]]
-    method: str = "GET"
-    query: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
-    paths: Mapping[str, str] | None = None
-
-
 def document(places: Sequence[ApiPlace], *, prefix: str, more: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document.
 
@@ -88,6 +64,7 @@ def document(places: Sequence[ApiPlace], *, prefix: str, more: Mapping[str, Any]
         Path items of places that answer with something else than JSON.
     """
     models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
+    models |= {(model, "serialization"): None for model in _NEWS.values()}
     for place in places:
         models |= {(model, "serialization"): None for model in place.answers.values()}
         models |= {(place.body, "validation"): None} if place.body is not None else {}
@@ -121,7 +98,56 @@ def document(places: Sequence[ApiPlace], *, prefix: str, more: Mapping[str, Any]
     }
 
 
-def problems(*, with_body: bool = False) -> dict[str, Any]:
+def stream_item() -> dict[str, Any]:
+    """Return the path item of the stream."""
+    shapes = ", ".join(f"`{event}` is a `{model.__name__}`" for event, model in _NEWS.items())
+    events = (
+        "Server-sent events. `calls`: calls in progress that changed (`all`: the list is complete) and those that are "
+        "`gone`; `alerts`: the same of alerts; `call`: the call asked for has changed; `state`: whether the store can "
+        "be reached; `beat`: nothing for 15 s, but the connection stands. What each tells is under the components' "
+        f"schemas: {shapes}. After a break send the last event's id in `Last-Event-ID`, as browsers do."
+    )
+
+    def parameter(name: str, text: str, **schema: Any) -> dict[str, Any]:
+        return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
+
+    described = _security(Permission.ENTER)
+    return {
+        "get": {
+            "operationId": "stream",
+            "summary": "What changes, as it changes",
+            **described,
+            "description": f"{events} {described['description']}",
+            "parameters": [
+                parameter("live", "1: the calls in progress, as for `/calls`.", type="string", enum=["1"]),
+                parameter("alerts", "Which alerts there are.", type="string", enum=["brief"]),
+                parameter("call", "Id of a call to hear of.", type="string"),
+            ],
+            "responses": {
+                "200": {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+            }
+            | _problems(),
+        }
+    }
+
+
+def document_item() -> dict[str, Any]:
+    """Return the path item of the document itself."""
+    schema = {"type": "object", "required": ["openapi", "info", "paths"]}
+    return {
+        "get": {
+            "operationId": "document",
+            "summary": "This document",
+            **_security(None),
+            "responses": {
+                "200": {"description": "OpenAPI 3.1.", "content": {"application/json": {"schema": schema}}},
+                **_problems(),
+            },
+        }
+    }
+
+
+def _problems(*, with_body: bool = False) -> dict[str, Any]:
     """Return the answers that every place may give."""
     content = {"application/json": {"schema": {"$ref": _REF.format(model=Problem.__name__)}}}
     of_bodies = ("408", "413", "415")
@@ -132,7 +158,7 @@ def problems(*, with_body: bool = False) -> dict[str, Any]:
     }
 
 
-def security(permission: Permission | None) -> dict[str, Any]:
+def _security(permission: Permission | None) -> dict[str, Any]:
     """Return who may use a place, as the document says it."""
     if permission is None:
         return {"security": []}
@@ -144,7 +170,7 @@ def _operation(place: ApiPlace, keys: Mapping[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": place.name,
         "summary": place.summary,
-        **security(place.permission),
+        **_security(place.permission),
         "parameters": [*_path_parameters(place), *_query_parameters(place.query)],
         "responses": {
             str(status): {
@@ -153,7 +179,7 @@ def _operation(place: ApiPlace, keys: Mapping[Any, Any]) -> dict[str, Any]:
             }
             for status, model in place.answers.items()
         }
-        | problems(with_body=place.body is not None),
+        | _problems(with_body=place.body is not None),
     }
     if place.body is not None:
         content = {"application/json": {"schema": keys[place.body, "validation"]}}

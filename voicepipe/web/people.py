@@ -19,7 +19,9 @@ class Permission(StrEnum):
     SEE_CALL = auto()
     """What was said: a call's page, alerts, history."""
     JUDGE = auto()
-    """Take an alert, judge it, note something on it."""
+    """Take an alert and give it back, judge it, note something on it."""
+    RELEASE_ANY = auto()
+    """Give back what somebody else has taken."""
     SEE_QUALITY = auto()
     """How well the alerts serve."""
     SEE_AUDIT = auto()

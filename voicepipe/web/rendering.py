@@ -1,15 +1,12 @@
 """The templates: Jinja with everything escaped, nothing undefined and no text of its own."""
 
 from functools import cache
-from hashlib import sha256
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from voicepipe.web.language import Language
-
-_DIGITS = 12
+from voicepipe.web.static_files import static_url
 
 
 def fragment(name: str, *, language: Language, **context: Any) -> str:
@@ -27,17 +24,11 @@ def fragment(name: str, *, language: Language, **context: Any) -> str:
     return _environment().get_template(name).render(language=language, t=language.t, **context)
 
 
-@cache
-def static_url(name: str) -> str:
-    """Return the path of a file under ``static`` with a mark of its content, so that browsers may keep it for ever."""
-    return f"/static/{name}?v={static_version(name)}"
-
-
-@cache
-def static_version(name: str) -> str:
-    """Return the mark of the content of a file under ``static``."""
-    content = (files("voicepipe.web") / "static" / name).read_bytes()
-    return sha256(content).hexdigest()[:_DIGITS]
+def prepare() -> None:
+    """Compile all templates, so that the first person who comes need not wait for that."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
 
 
 @cache

@@ -9,7 +9,16 @@
   const cards = () => [...document.querySelectorAll("[data-alert]")];
   const card = (id) => document.getElementById(`alert-${id}`);
   const wordOf = (value) => value.replace("_", "-");
-  const clock = new Intl.DateTimeFormat(window.voicepipe.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const clock = (at) => new Intl.DateTimeFormat(voicepipe.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(at);
+
+  // A card is the same for all who may judge it; who took it sees "give back" there, and so does who may give back any.
+  const own = (one) => {
+    const release = one.querySelector('[data-act="release"]');
+    if (!release) return;
+    const isMine = one.dataset.takenBy === document.body.dataset.person;
+    release.hidden = !isMine && !("releasesAny" in document.body.dataset);
+    one.querySelector('[data-act="take"]').hidden = isMine;
+  };
 
   const put = (id, html) => {
     const old = card(id);
@@ -20,9 +29,10 @@
       const focused = old.contains(document.activeElement) ? document.activeElement : null;
       const act = focused?.dataset.act;
       old.replaceWith(fresh);
-      if (focused) (fresh.querySelector(act ? `[data-act="${act}"]` : "a") ?? fresh).focus({ preventScroll: true });
-      if (focused === old) fresh.focus({ preventScroll: true });
+      own(fresh);
+      if (focused) (focused !== old && fresh.querySelector(act ? `[data-act="${act}"]:not([hidden])` : "a") || fresh).focus({ preventScroll: true });
     } else {
+      own(fresh);
       inbox?.append(fresh);
     }
     voicepipe.times(fresh);
@@ -45,11 +55,12 @@
     document.getElementById("inbox-empty").hidden = inbox.childElementCount > 0;
   };
 
+  document.addEventListener("voicepipe:cards", () => cards().forEach(own));
   document.body.addEventListener("voicepipe:alerts", ({ detail }) => {
-    const ids = new Set(detail.alerts.map((alert) => alert.id));
+    const ids = new Set(detail.alerts.map((alert) => alert.event_id));
     const gone = detail.all && inbox ? cards().map((one) => one.dataset.alert).filter((id) => !ids.has(id)) : detail.gone;
     for (const id of gone) card(id)?.remove();
-    for (const alert of detail.alerts) if (alert.html && (inbox || card(alert.id))) put(alert.id, alert.html);
+    for (const alert of detail.alerts) if (alert.html && (inbox || card(alert.event_id))) put(alert.event_id, alert.html);
     arrange();
   });
   inbox?.addEventListener("pointerleave", arrange);
@@ -76,9 +87,9 @@
     if (!answer.ok) return voicepipe.toast(voicepipe.t("request-failed"), "error");
     const told = await answer.json();
     put(id, told.html);
-    const word = told.kind === "verdict" ? wordOf(told.value) : told.kind;
+    const word = told.kind === "verdict" ? wordOf(told.verdict) : told.kind;
     if (told.won) voicepipe.toast(voicepipe.t(`alerts-done-${word}`));
-    else voicepipe.toast(voicepipe.t(`alerts-lost-${word}`, { name: told.by, time: clock.format(new Date(told.at)) }), "warning");
+    else voicepipe.toast(voicepipe.t(`alerts-lost-${word}`, { name: told.by, time: clock(new Date(told.at)) }), "warning");
   };
 
   const note = (id) => {
@@ -89,7 +100,7 @@
   };
   const act = (id, what) => {
     if (what === "note") note(id);
-    else if (what === "take") post(id, "take");
+    else if (what === "take" || what === "release") post(id, what);
     else post(id, "verdict", { verdict: what });
   };
   dialog?.querySelector("form").addEventListener("submit", () => {
@@ -120,7 +131,8 @@
     next?.focus();
     next?.scrollIntoView({ block: "nearest" });
   };
-  voicepipe.keys({ t: key("take"), y: key("justified"), n: key("false_alarm"), m: key("note") });
+  cards().forEach(own);
+  voicepipe.keys({ t: key("take"), r: key("release"), y: key("justified"), n: key("false_alarm"), m: key("note") });
   if (inbox) {
     voicepipe.keys({ j: move(1), k: move(-1) });
     inbox.addEventListener("keydown", (event) => {

@@ -6,7 +6,7 @@
   const voicepipe = window.voicepipe;
   const SOUND = "voicepipe-sound";
   const NOTIFY = "voicepipe-notify";
-  const FRESH_S = 120;
+  const FRESH_MS = 120_000;
   const sound = document.getElementById("bell-sound");
   const notify = document.getElementById("bell-notify");
   const known = new Set();
@@ -48,14 +48,14 @@
   const show = (alert) => {
     // No words of the caller: a notification is seen by whoever passes the desk.
     const body = alert.queue ? voicepipe.t("bell-text", { queue: alert.queue }) : voicepipe.t("bell-text-plain");
-    const note = new Notification(voicepipe.t("bell-title"), { body, tag: alert.id, lang: document.documentElement.lang });
-    note.onclick = () => { window.focus(); location.href = `/console/alerts#alert-${alert.id}`; };
+    const note = new Notification(voicepipe.t("bell-title"), { body, tag: alert.event_id, lang: document.documentElement.lang });
+    note.onclick = () => { window.focus(); location.href = `/console/alerts#alert-${alert.event_id}`; };
   };
 
   document.body.addEventListener("voicepipe:alerts", ({ detail }) => {
-    voicepipe.alertsOpen(detail.open);
-    const fresh = detail.alerts.filter((alert) => !known.has(alert.id) && !alert.handled && detail.now - alert.at < FRESH_S);
-    for (const alert of detail.alerts) known.add(alert.id);
+    voicepipe.alertsOpen(detail.unhandled);
+    const fresh = detail.alerts.filter((alert) => !known.has(alert.event_id) && !alert.is_handled && Date.parse(detail.now) - Date.parse(alert.requested_at) < FRESH_MS);
+    for (const alert of detail.alerts) known.add(alert.event_id);
     if (!isFirst && fresh.length && holdsBell) {
       if (wantsSound()) ring();
       if (wantsNotice()) fresh.forEach(show);
@@ -63,8 +63,10 @@
     isFirst = false;
   });
 
-  sound.checked = wantsSound();
-  notify.checked = wantsNotice();
+  voicepipe.later(() => {
+    sound.checked = wantsSound();
+    notify.checked = wantsNotice();
+  });
   sound.addEventListener("change", () => {
     voicepipe.store(SOUND, sound.checked ? "1" : null);
     wake();

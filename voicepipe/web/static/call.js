@@ -276,6 +276,16 @@
   };
   setInterval(refreshStory, 2000);
 
+  // Where it cannot be told, that is said in its place, and it is asked for again.
+  const failed = (event) => {
+    if (event.target.id !== "story") return;
+    storyDue = true;
+    storyAt = Date.now();
+    event.target.querySelector(".skeleton")?.replaceWith(document.getElementById("story-failed").content.cloneNode(true));
+  };
+  document.addEventListener("htmx:responseError", failed);
+  document.addEventListener("htmx:sendError", failed);
+
   let running = false;
   let again = false;
   const news = async () => {
@@ -311,6 +321,7 @@
         const held = document.activeElement?.closest?.("#call-alerts [data-alert]");
         const act = held && document.activeElement.dataset.act;
         replace(alerts, told.alerts.html);
+        document.dispatchEvent(new Event("voicepipe:cards"));
         if (held) {
           const same = document.getElementById(held.id);
           (same?.querySelector(`[data-act="${act}"]`) ?? same)?.focus({ preventScroll: true });

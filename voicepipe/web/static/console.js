@@ -9,10 +9,11 @@ window.voicepipe = (() => {
   if (new URLSearchParams(location.search).has("wall")) root.dataset.wall = "";
 
   // Texts: the page carries them, in the viewer's language, in <template data-text="id">.
+  const texts = new Map();
   const t = (id, values = {}) => {
-    const template = one(`template[data-text="${CSS.escape(id)}"]`);
-    if (!template) throw new Error(`no text ${id}`);
-    return template.content.textContent.replace(/\{(\w+)\}/g, (all_, name) => String(values[name] ?? all_));
+    if (!texts.size) for (const template of all("template[data-text]")) texts.set(template.dataset.text, template.content.textContent);
+    if (!texts.has(id)) throw new Error(`no text ${id}`);
+    return texts.get(id).replace(/\{(\w+)\}/g, (all_, name) => String(values[name] ?? all_));
   };
 
   // Times: in the viewer's zone and language; the server's clock counts, not this device's.
@@ -30,13 +31,16 @@ window.voicepipe = (() => {
   const day = (ms) => format("date", { year: "numeric", month: "short", day: "numeric" }).format(ms);
   const dayOnly = (ms) => format("day", { day: "2-digit", month: "2-digit", year: "numeric", timeZone: "UTC" }).format(ms);
   const whole = (ms) => format("whole", { dateStyle: "full", timeStyle: "long" }).format(ms);
-  const relative = new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "short" });
+  const relative = (value, unit) => {
+    if (!formats.has("relative")) formats.set("relative", new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "short" }));
+    return formats.get("relative").format(value, unit);
+  };
   const ago = (ms) => {
     const seconds = Math.round((now() - ms) / 1000);
     if (seconds < 10) return t("time-now");
-    if (seconds < 60) return relative.format(-seconds, "second");
-    if (seconds < 3600) return relative.format(-Math.floor(seconds / 60), "minute");
-    if (seconds < 86400) return relative.format(-Math.floor(seconds / 3600), "hour");
+    if (seconds < 60) return relative(-seconds, "second");
+    if (seconds < 3600) return relative(-Math.floor(seconds / 60), "minute");
+    if (seconds < 86400) return relative(-Math.floor(seconds / 3600), "hour");
     return dateTime(ms);
   };
   const elapsed = (ms) => {
@@ -184,11 +188,31 @@ window.voicepipe = (() => {
   window.addEventListener("offline", () => { if (root.dataset.connection) connection("lost"); });
 
   one("#help-open")?.addEventListener("click", help);
+  // What may wait until the page is there.
+  const later = (work) => {
+    if (document.readyState === "complete") work();
+    else window.addEventListener("load", () => setTimeout(work));
+  };
   const single = one("#single-keys");
-  if (single) {
+  if (single) later(() => {
     single.checked = !stored(KEYS_OFF);
     single.addEventListener("change", () => store(KEYS_OFF, single.checked ? null : "1"));
+  });
+  // A filter that has no room of its own opens on demand, and shows there whether it is in use.
+  const more = one(".filters-open");
+  if (more) {
+    const form = more.closest("form");
+    const isUsed = (field) => field.checked || (field.value && field.options?.[0].value === "");
+    const mark = () => more.classList.toggle("chosen", all(".filters-more :is(select, input)", form).some(isUsed));
+    more.addEventListener("click", () => more.setAttribute("aria-expanded", String(more.getAttribute("aria-expanded") === "false")));
+    form.addEventListener("input", mark);
+    form.addEventListener("reset", () => setTimeout(mark));
+    setTimeout(mark);
   }
+  // Paper is white: what is drawn by script in the page's colours is drawn again for it.
+  let themeOnScreen = "";
+  window.addEventListener("beforeprint", () => { themeOnScreen = root.dataset.theme; root.dataset.theme = "light"; });
+  window.addEventListener("afterprint", () => { root.dataset.theme = themeOnScreen; });
   const preferences = one("#preferences");
   preferences?.addEventListener("change", (event) => {
     if (event.target.name === "theme") root.dataset.theme = event.target.value;
@@ -196,5 +220,5 @@ window.voicepipe = (() => {
   });
   times();
 
-  return { t, locale, now, times, toast, announce, connection, signedOut, alertsOpen, keys, stored, store };
+  return { t, locale, now, later, times, toast, announce, connection, signedOut, alertsOpen, keys, stored, store };
 })();

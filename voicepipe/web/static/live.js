@@ -1,21 +1,24 @@
-// The calls in progress. The server says once a second what has changed; rows are filled in place, and change places
-// seldom: every few seconds, never under the pointer or the focus, never for a small difference. Only rows on the screen
-// are drawn; the others catch up as they come into view.
+// The calls in progress. The page comes with the rows of the first ones; the stream tells of all, and from then on once a
+// second what has changed. Rows are filled in place, and change places seldom: every few seconds, never under the pointer
+// or the focus, never for a small difference. Only rows on the screen are drawn; the others catch up as they come into
+// view.
 "use strict";
 
 (() => {
   const voicepipe = window.voicepipe;
   const find = (id) => document.getElementById(id);
   const body = find("live-rows");
-  const pattern = find("live-row").content.firstElementChild;
+  const pattern = document.importNode(find("live-row").content.firstElementChild, true);
   const form = find("live-filters");
   const lang = document.documentElement.lang;
   const texts = Object.fromEntries(
     ["level-calm", "level-raised", "level-high", "level-unknown", "none-value", "live-ended", "live-refused", "live-words-only"].map((id) => [id, voicepipe.t(id)]),
   );
   const spoken = { en: voicepipe.t("language-en"), ru: voicepipe.t("language-ru"), zh: voicepipe.t("language-zh") };
-  const percent = new Intl.NumberFormat(lang, { style: "percent" });
-  const collator = new Intl.Collator(lang, { numeric: true });
+  // The page brings how its language writes 0 %: a NumberFormat would take longer than all rows together.
+  const percent = (ratio) => body.dataset.percent.replace("0", String(Math.round(100 * ratio)));
+  const FILTERS = ["q", "queue", "agent_id", "language", "open"];
+  const CHOICES = ["queue", "agent_id", "language"];
 
   const ARRANGE_MS = 5000;
   const POINTER_MS = 1500; // Rows stand still while the pointer is on its way to one.
@@ -26,6 +29,7 @@
   const MARGIN = 2;
 
   const rows = new Map();
+  const unseen = new Set();
   let skewMs = 0;
   let arrangedAt = 0;
   let pointedAt = 0;
@@ -41,28 +45,29 @@
     const minutes = Math.floor(all / 60);
     return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
   };
-  const lasted = (call) => call.duration ?? Math.max(0, nowS() - call.started);
+  const lasted = ({ call, startedS }) => (call.ended ? call.duration_s : Math.max(0, nowS() - startedS));
 
   const create = (id) => {
     const tr = pattern.cloneNode(true);
-    const [stress, trend, episode, queue, agent, language, duration, coverage, name] = tr.cells;
     tr.dataset.call = id;
-    const link = name.firstElementChild;
+    const link = tr.lastElementChild.firstElementChild;
     link.textContent = id;
     if (link.tagName === "A") link.href = `/console/calls/${encodeURIComponent(id)}`;
+    return tr;
+  };
+  const partsOf = (tr) => {
+    const [stress, trend, episode, queue, agent, language, duration, coverage] = tr.cells;
+    const [levelName, levelValue] = stress.firstElementChild.children;
+    const [open, past] = episode.children;
     return {
-      tr, queue, agent, language, duration, coverage, link,
+      tr, queue, agent, language, duration, coverage, levelName, levelValue, open, past,
       level: stress.firstElementChild,
-      levelIcon: stress.querySelector("use"),
-      levelName: stress.querySelector(".level-name"),
-      levelValue: stress.querySelector(".level-value"),
-      spark: trend.querySelector("svg"),
-      line: trend.querySelector("polyline"),
-      open: episode.querySelector(".badge"),
-      openClock: episode.querySelector(".clock"),
-      past: episode.querySelector(".live-past"),
+      spark: trend.firstElementChild,
+      line: trend.firstElementChild.firstElementChild,
+      openClock: open.firstElementChild,
       rank: null,
       call: null,
+      startedS: 0,
       shown: null, // The call as it was drawn last.
       isNear: false,
     };
@@ -79,7 +84,7 @@
 
   const draw = (row) => {
     const { call, line } = row;
-    const edgeS = Math.max(lasted(call), call.trend.at(-1)?.[0] ?? 0);
+    const edgeS = Math.max(lasted(row), call.trend.at(-1)?.[0] ?? 0);
     const beginS = edgeS - TREND_S;
     const points = call.trend.filter(([atS]) => atS >= beginS);
     if (!points.length) { line.setAttribute("points", ""); return; }
@@ -91,10 +96,22 @@
   // Take in a call: what sorting and filtering need.
   const take = (row, call) => {
     row.call = call;
+    row.startedS = Date.parse(call.started_at) / 1000;
     const stress = call.stress ?? -1;
     if (row.rank === null || Math.abs(row.rank - stress) >= CLEARLY) row.rank = stress;
-    row.words = [call.id, call.queue, call.agent, spoken[call.language], call.language].filter(Boolean).join(" ").toLowerCase();
-    if (row.isNear || !row.shown) paint(row);
+    row.words = [call.call_id, call.queue, call.agent_id, spoken[call.language], call.language].filter(Boolean).join(" ").toLowerCase();
+    if (row.isNear) paint(row);
+    else if (!row.shown) unseen.add(row);
+  };
+
+  // Rows that nobody sees yet are filled in when there is nothing else to do.
+  const idly = window.requestIdleCallback ?? ((work) => setTimeout(work, 20));
+  const fill = () => {
+    for (const row of [...unseen].slice(0, 20)) {
+      if (!row.shown) paint(row);
+      unseen.delete(row);
+    }
+    if (unseen.size) idly(fill);
   };
 
   const paint = (row) => {
@@ -105,11 +122,10 @@
     row.shown = call;
     if (before?.level !== call.level || !before) {
       row.level.className = `level level-${call.level}`;
-      row.levelIcon.setAttribute("href", row.levelIcon.getAttribute("href").replace(/#.*/, `#level-${call.level}`));
       row.spark.setAttribute("class", `spark spark-${call.level}`);
       set(row.levelName, texts[`level-${call.level}`]);
     }
-    const shown = call.stress === null ? "" : percent.format(call.stress);
+    const shown = call.stress === null ? "" : percent(call.stress);
     set(row.levelValue, shown);
     if (before?.stress !== call.stress) row.spark.setAttribute("aria-label", voicepipe.t("live-trend-now", { percent: shown || texts["none-value"] }));
     row.open.hidden = !call.episode;
@@ -118,28 +134,28 @@
       : !call.episode && call.episodes ? voicepipe.t("live-episodes-past", { count: call.episodes }) : "";
     set(row.past, past);
     set(row.queue, call.queue ?? texts["none-value"]);
-    set(row.agent, call.agent ?? texts["none-value"]);
+    set(row.agent, call.agent_id ?? texts["none-value"]);
     set(row.language, spoken[call.language] ?? call.language ?? texts["none-value"]);
-    set(row.coverage, percent.format(call.coverage));
+    set(row.coverage, percent(call.coverage));
     row.coverage.classList.toggle("live-low", call.coverage < 0.9);
     row.tr.classList.toggle("live-open", Boolean(call.episode));
-    row.tr.classList.toggle("live-over", call.duration !== null);
+    row.tr.classList.toggle("live-over", call.ended);
   };
 
   const tick = (row) => {
-    set(row.duration, row.call.duration === null ? clock(lasted(row.call)) : `${clock(lasted(row.call))} ${texts["live-ended"]}`);
-    if (row.call.episode) set(row.openClock, clock(lasted(row.call) - row.call.episode.opened));
+    set(row.duration, row.call.ended ? `${clock(lasted(row))} ${texts["live-ended"]}` : clock(lasted(row)));
+    if (row.call.episode) set(row.openClock, clock(lasted(row) - row.call.episode.opened_s));
   };
 
   const fits = (row) => {
     const { call, words } = row;
-    return (!wanted.queue || call.queue === wanted.queue) && (!wanted.agent || call.agent === wanted.agent)
+    return (!wanted.queue || call.queue === wanted.queue) && (!wanted.agent_id || call.agent_id === wanted.agent_id)
       && (!wanted.language || call.language === wanted.language) && (!wanted.open || Boolean(call.episode))
       && (wanted.q ?? "").toLowerCase().split(/\s+/).every((word) => words.includes(word));
   };
 
   const order = (one, other) =>
-    Boolean(other.call.episode) - Boolean(one.call.episode) || other.rank - one.rank || (one.call.id < other.call.id ? -1 : 1);
+    Boolean(other.call.episode) - Boolean(one.call.episode) || other.rank - one.rank || (one.call.call_id < other.call.call_id ? -1 : 1);
 
   const arrange = () => {
     arrangedAt = Date.now();
@@ -168,7 +184,6 @@
       if (!hidden) shown += 1;
       if (row.call.episode) open += 1;
     }
-    find("live-loading").hidden = true;
     find("live-calls").hidden = shown === 0;
     find("live-empty").hidden = rows.size > 0;
     find("live-none").hidden = rows.size === 0 || shown > 0;
@@ -177,7 +192,8 @@
   };
 
   const choices = () => {
-    for (const name of ["queue", "agent", "language"]) {
+    const collator = new Intl.Collator(lang, { numeric: true });
+    for (const name of CHOICES) {
       const select = form.elements[name];
       const values = new Set([...rows.values()].map((row) => row.call[name]).filter(Boolean));
       if (wanted[name]) values.add(wanted[name]);
@@ -191,9 +207,10 @@
 
   const mayMove = () => Date.now() - pointedAt > POINTER_MS;
 
-  document.body.addEventListener("voicepipe:calls", ({ detail }) => {
-    skewMs = detail.now * 1000 - Date.now();
-    const ids = new Set(detail.calls.map((call) => call.id));
+  const hear = (detail) => {
+    skewMs = Date.parse(detail.now) - Date.now();
+    const ids = new Set(detail.calls.map((call) => call.call_id));
+    if (isFirst) for (const tr of body.rows) { rows.set(tr.dataset.call, partsOf(tr)); observer.observe(tr); }
     for (const id of detail.all ? [...rows.keys()].filter((one) => !ids.has(one)) : detail.gone) {
       const row = rows.get(id);
       if (row) { observer.unobserve(row.tr); row.tr.remove(); }
@@ -202,10 +219,10 @@
     isUrgent ||= detail.all;
     const fresh = [];
     for (const call of detail.calls) {
-      let row = rows.get(call.id);
+      let row = rows.get(call.call_id);
       if (!row) {
-        row = create(call.id);
-        rows.set(call.id, row);
+        row = partsOf(create(call.call_id));
+        rows.set(call.call_id, row);
         fresh.push(row);
       }
       if (call.episode && !row.call?.episode && !isFirst) {
@@ -220,9 +237,12 @@
     }
     choices();
     show();
+    if (unseen.size) idly(fill);
     if (isFirst || (isUrgent && mayMove())) arrange();
     isFirst = false;
-  });
+  };
+
+  document.body.addEventListener("voicepipe:calls", ({ detail }) => hear(detail));
 
   document.body.addEventListener("voicepipe:state", ({ detail }) => {
     find("store-away").hidden = detail.store === "ok";
@@ -249,19 +269,17 @@
   const read = () => {
     wanted = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
     const address = new URL(location.href);
-    for (const name of ["q", "queue", "agent", "language", "open"]) {
+    for (const name of FILTERS) {
       if (wanted[name]) address.searchParams.set(name, wanted[name]);
       else address.searchParams.delete(name);
     }
-    history.replaceState(null, "", address);
+    if (address.href !== location.href) history.replaceState(null, "", address);
     if (isFirst) return;
     show();
     arrange();
   };
   const given = new URLSearchParams(location.search);
-  form.elements.q.value = given.get("q") ?? "";
-  form.elements.open.checked = given.has("open");
-  for (const name of ["queue", "agent", "language"]) {
+  for (const name of CHOICES) {
     const value = given.get(name);
     if (value) { form.elements[name].append(new Option(spoken[value] ?? value, value)); form.elements[name].value = value; }
   }

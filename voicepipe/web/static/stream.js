@@ -81,5 +81,5 @@
     if (now - tickAt > 20_000 && !document.hidden) { failures = 0; open(); }
     tickAt = now;
   }, 2000);
-  open();
+  voicepipe.later(open);
 })();
