@@ -398,7 +398,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--prompts", type=Path, nargs="*", default=[], help="folders of calm prompts with a manifest.csv"
     )
-    parser.add_argument("--conditions", nargs="*", default=["line1"], help="the lines the model was trained on")
+    parser.add_argument(
+        "--conditions", nargs="*", default=["line1", "line2"], help="the lines the model was trained on"
+    )
     parser.add_argument("--only-cached", action="store_true", help="skip lines whose features are not in the cache")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--seed", type=int, default=7)

@@ -1,7 +1,7 @@
 """Clips through the product's own path: line, sample clock, voice activity, utterances, embedding, prosody; cached.
 
-The cache is a folder ``<condition>/<corpus>.npz`` (utterances with their audio and embeddings, made once) and
-``<condition>/<corpus>.prosody-<version>.npy`` (made again when the feature set changes).
+The cache is a folder ``<condition>/<corpus>.npz`` (utterances with their audio, made once) and, beside it,
+``<corpus>.embedding-<version>.npy`` and ``<corpus>.prosody-<version>.npy``, made again when what they hold changes.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from voicepipe.speech.segment import Segmenter
 from voicepipe.speech.vad import SileroDetector
 from voicepipe.speech.whisper import WhisperTranscriber
 from voicepipe.stress import prosody
-from voicepipe.types import AudioChunk, Channel, DoubleArray, FloatArray, Utterance
+from voicepipe.types import EMBEDDING_VERSION, AudioChunk, Channel, DoubleArray, FloatArray, Utterance
 
 LEAD_S = 0.4
 TAIL_S = 0.8
@@ -81,37 +81,59 @@ def cache_features(
     transcriber: WhisperTranscriber | None = None
     for name, members in groups.items():
         target = cache / condition / f"{name}.npz"
-        if target.is_file():
-            continue
-        detector = detector or SileroDetector()
-        transcriber = transcriber or WhisperTranscriber(whisper)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        keys: list[str] = []
-        rows: list[tuple[float, float, int]] = []
-        embeddings: list[FloatArray] = []
-        audio: list[np.ndarray] = []
-        for clip in members:
-            heard = through_line(read_8k(clip.path), condition=condition, key=clip.key, backgrounds=backgrounds)
-            for utterance in utterances_of(heard, detector=detector):
-                recognition = transcriber.recognize(utterance, language="en", transcribe=False)
-                assert recognition.embedding is not None
-                keys.append(clip.key)
-                rows.append((utterance.speech_s, utterance.duration_s, len(utterance.samples)))
-                embeddings.append(recognition.embedding)
-                audio.append(np.rint(utterance.samples * 32767.0).astype(np.int16))
-        table = np.asarray(rows, dtype=np.float64).reshape(-1, 3)
-        partial = target.with_suffix(".partial.npz")
-        np.savez(
-            partial,
-            key=np.asarray(keys),
-            speech_s=table[:, 0],
-            duration_s=table[:, 1],
-            n_samples=table[:, 2].astype(np.int64),
-            embedding=np.asarray(embeddings, dtype=np.float32),
-            audio=np.concatenate(audio),
-        )
-        partial.rename(target)
-        print(f"{condition}/{name}: {len(members)} clips, {len(rows)} utterances", flush=True)
+        if not target.is_file():
+            detector = detector or SileroDetector()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _cache_utterances(members, target, condition=condition, detector=detector, backgrounds=backgrounds)
+        embeddings = _embeddings_beside(target)
+        if not embeddings.is_file():
+            transcriber = transcriber or WhisperTranscriber(whisper)
+            np.save(embeddings, _embedded(target, transcriber))
+            print(f"{condition}/{name}: {len(members)} clips", flush=True)
+
+
+def _cache_utterances(
+    clips: Sequence[Clip], target: Path, *, condition: str, detector: SileroDetector, backgrounds: Backgrounds
+) -> None:
+    keys: list[str] = []
+    rows: list[tuple[float, float, int]] = []
+    audio: list[np.ndarray] = []
+    for clip in clips:
+        heard = through_line(read_8k(clip.path), condition=condition, key=clip.key, backgrounds=backgrounds)
+        for utterance in utterances_of(heard, detector=detector):
+            keys.append(clip.key)
+            rows.append((utterance.speech_s, utterance.duration_s, len(utterance.samples)))
+            audio.append(np.rint(utterance.samples * 32767.0).astype(np.int16))
+    table = np.asarray(rows, dtype=np.float64).reshape(-1, 3)
+    partial = target.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        key=np.asarray(keys),
+        speech_s=table[:, 0],
+        duration_s=table[:, 1],
+        n_samples=table[:, 2].astype(np.int64),
+        audio=np.concatenate(audio),
+    )
+    partial.rename(target)
+
+
+def _embeddings_beside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.embedding-{EMBEDDING_VERSION}.npy")
+
+
+def _embedded(path: Path, transcriber: WhisperTranscriber) -> FloatArray:
+    """Return the embeddings of the utterances in a cache file, shape (n, 1024)."""
+    return np.stack([transcriber.embed(samples) for samples in cached_audio(path)])
+
+
+def cached_audio(path: Path) -> list[FloatArray]:
+    """Return the samples of each utterance in a cache file, at 16 kHz."""
+    with np.load(path) as held:
+        audio, n_samples = held["audio"], held["n_samples"]
+    return [
+        audio[end - n : end].astype(np.float32) / np.float32(32767.0)
+        for n, end in zip(n_samples, np.cumsum(n_samples), strict=True)
+    ]
 
 
 def load_features(clips: Sequence[Clip], *, condition: str, cache: Path) -> Table:
@@ -126,14 +148,15 @@ def load_features(clips: Sequence[Clip], *, condition: str, cache: Path) -> Tabl
             wanted = np.asarray([key in index for key in keys], dtype=bool)
             if not wanted.any():
                 continue
-            values = _prosody(path, held["audio"], held["n_samples"], held["speech_s"])
+            values = _prosody(path)
+            embedding = np.load(_embeddings_beside(path))
             parts.append(
                 Table(
                     clip=np.asarray([index[key] for key in keys[wanted]]),
                     speech_s=held["speech_s"][wanted],
                     duration_s=held["duration_s"][wanted],
                     prosody=values[wanted],
-                    embedding=held["embedding"][wanted],
+                    embedding=embedding[wanted],
                 )
             )
     if not parts:
@@ -152,7 +175,7 @@ def joined(tables: Sequence[Table]) -> Table:
     )
 
 
-def _prosody(path: Path, audio: np.ndarray, n_samples: np.ndarray, speech_s: np.ndarray) -> DoubleArray:
+def _prosody(path: Path) -> DoubleArray:
     """Return the prosody of the utterances in a cache file, shape (n, n_features), from its own cache if it is there.
 
     Clips stand alone, so nothing is measured against an utterance before.
@@ -160,14 +183,7 @@ def _prosody(path: Path, audio: np.ndarray, n_samples: np.ndarray, speech_s: np.
     target = path.with_name(f"{path.stem}.prosody-{prosody.PROSODY_VERSION}.npy")
     if target.is_file():
         kept: DoubleArray = np.load(target)
-        if len(kept) == len(speech_s):
-            return kept
-    ends = np.cumsum(n_samples)
-    values = np.stack(
-        [
-            prosody.extract(audio[end - n : end].astype(np.float32) / np.float32(32767.0)).values
-            for n, end in zip(n_samples, ends, strict=True)
-        ]
-    )
+        return kept
+    values = np.stack([prosody.extract(samples).values for samples in cached_audio(path)])
     np.save(target, values)
     return values

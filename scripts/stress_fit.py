@@ -5,9 +5,9 @@ thousand acted clips and two thousand inputs, strongly shrunk linear heads carri
 the small neural networks that were tried, and they make a score's reasons exact.
 
 On top of the heads that all corpora share, each corpus (a language, a way of recording, a way of acting) has heads of
-its own for what the shared ones leave unexplained, and a gate tells from the embedding which corpora an utterance is
-like. It is the augmented feature space of Daumé ("Frustratingly Easy Domain Adaptation", ACL 2007) with the domain
-estimated.
+its own for what the shared ones leave unexplained, and gates tell from the embedding how much an utterance is like each
+corpus. It is the augmented feature space of Daumé ("Frustratingly Easy Domain Adaptation", ACL 2007) with the domain
+estimated; what is like none of them is left to the shared heads.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 from stress_corpora import EMOTIONS
 from stress_model import USED, Inputs, Labels
@@ -41,23 +41,25 @@ class Recipe:
     ----------
     components : int
         Principal components of the embedding, and of its deviation, that are fitted on.
-    penalty_prosody, penalty_embedding : float
-        Ridge penalty of the shared heads for each unit of the rows' total weight.
+    penalty_prosody, penalty_embedding, penalty_deviation : float
+        Ridge penalty of the shared heads for each unit of the rows' total weight: on prosody, on the embedding and on
+        its deviation from the baseline.
     expert_penalty_prosody, expert_penalty_embedding : float
-        The same for each corpus's own heads.
+        The same for each corpus's own heads, the embedding's deviation like the embedding.
     alone_penalty : float
         The same for prosody alone.
     gate_penalty : float
-        Inverse of the gate's ``C`` (scikit-learn's logistic regression).
+        Inverse of the gates' ``C`` (scikit-learn's logistic regression).
     """
 
     components: int = 320
     penalty_prosody: float = 0.5
-    penalty_embedding: float = 3.0
+    penalty_embedding: float = 12.0
+    penalty_deviation: float = 3.0
     expert_penalty_prosody: float = 1.0
-    expert_penalty_embedding: float = 3.0
+    expert_penalty_embedding: float = 6.0
     alone_penalty: float = 0.3
-    gate_penalty: float = 100.0
+    gate_penalty: float = 4000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,7 @@ class Heads:
         Weights with the embedding, shapes (1 + n_corpora, 2 n_features + 1, N_OUTPUTS),
         (1 + n_corpora, 2 n_embedding, N_OUTPUTS) and (1 + n_corpora, N_OUTPUTS); the shared heads come first.
     gate, gate_bias : ndarray, shapes (n_embedding, n_corpora), (n_corpora,)
-        Logits of the corpora from the absolute embedding.
+        Logits, from the absolute embedding, of being like each of the corpora; see `likeness`.
     alone, alone_bias : ndarray, shapes (2 n_features + 1, N_OUTPUTS), (N_OUTPUTS,)
         Weights of prosody alone.
     both_calibration, alone_calibration : Calibration
@@ -159,8 +161,8 @@ class Heads:
         if not with_embedding:
             return p @ self.alone + self.alone_bias
         e = self.standard.embedding(inputs)
-        likeness = softmax(e[:, : len(self.gate)] @ self.gate + self.gate_bias, axis=1)
-        shares = np.concatenate([np.ones((len(p), 1)), likeness], axis=1)
+        alike = likeness(e[:, : len(self.gate)] @ self.gate + self.gate_bias)
+        shares = np.concatenate([np.ones((len(p), 1)), alike], axis=1)
         out = np.zeros((len(p), N_OUTPUTS))
         for k, share in enumerate(shares.T):
             out += share[:, None] * (p @ self.both_prosody[k] + e @ self.both_embedding[k] + self.both_bias[k])
@@ -175,6 +177,12 @@ class Heads:
     def calibrated(self, *, both: Calibration, alone: Calibration) -> "Heads":
         """Return the same heads with calibrations."""
         return replace(self, both_calibration=both, alone_calibration=alone)
+
+
+def likeness(logits: DoubleArray) -> DoubleArray:
+    """Return the share of each corpus's own heads, shape as given: probabilities, cut to a sum of at most 1."""
+    prob = expit(logits)
+    return np.asarray(prob / np.maximum(prob.sum(axis=1, keepdims=True), 1.0), dtype=np.float64)
 
 
 def stress_logit(score: DoubleArray, grown: DoubleArray, stress: DoubleArray) -> DoubleArray:
@@ -262,18 +270,22 @@ def fit_heads(inputs: Sequence[Inputs], labels: Sequence[Labels], *, recipe: Rec
     x = np.concatenate([p, e], axis=1)
     n_p, k = p.shape[1], absolute.shape[1]
 
-    def penalties(of_prosody: float, of_embedding: float) -> DoubleArray:
-        return np.concatenate([np.full(n_p - 1, of_prosody), [0.1], np.full(e.shape[1], of_embedding)])
+    def penalties(of_prosody: float, of_embedding: float, of_deviation: float) -> DoubleArray:
+        return np.concatenate(
+            [np.full(n_p - 1, of_prosody), [0.1], np.full(k, of_embedding), np.full(e.shape[1] - k, of_deviation)]
+        )
 
     values = _stacked(of_each)
-    weights, bias = _ridges(x, values, penalty=penalties(recipe.penalty_prosody, recipe.penalty_embedding))
+    penalty = penalties(recipe.penalty_prosody, recipe.penalty_embedding, recipe.penalty_deviation)
+    weights, bias = _ridges(x, values, penalty=penalty)
     left = [(columns, y - (x @ weights + bias)[:, columns], w) for columns, y, w in values]
     corpus = np.concatenate([one.corpus for one in labels])
     names = np.unique(corpus)
     heads = [(weights, bias)]
+    of_own = recipe.expert_penalty_embedding
+    own_penalty = penalties(recipe.expert_penalty_prosody, of_own, of_own)
     for name in names:
         own = [(columns, y, np.where(corpus == name, w, 0.0)) for columns, y, w in left]
-        own_penalty = penalties(recipe.expert_penalty_prosody, recipe.expert_penalty_embedding)
         heads.append(_ridges(x, own, penalty=own_penalty))
     gate, gate_bias = _gate(e[: len(labels[0].corpus), :k], labels[0].corpus, recipe=recipe)
     alone, alone_bias = _ridges(p, values, penalty=np.concatenate([np.full(n_p - 1, recipe.alone_penalty), [0.1]]))
@@ -292,16 +304,12 @@ def fit_heads(inputs: Sequence[Inputs], labels: Sequence[Labels], *, recipe: Rec
 
 
 def _gate(x: FloatArray, corpus: npt.NDArray[np.str_], *, recipe: Recipe) -> tuple[DoubleArray, DoubleArray]:
-    """Fit logits of the corpora, in the order of ``numpy.unique``; shapes (n_inputs, n_corpora) and (n_corpora,)."""
+    """Fit a gate for each corpus, in the order of ``numpy.unique``; shapes (n_inputs, n_corpora) and (n_corpora,)."""
     names = np.unique(corpus)
     if len(names) == 1:
         return np.zeros((x.shape[1], 1)), np.zeros(1)
-    fitted = LogisticRegression(C=1.0 / recipe.gate_penalty, max_iter=200).fit(x, corpus)
-    if len(names) == 2:
-        return np.concatenate([-fitted.coef_, fitted.coef_]).T / 2, np.concatenate(
-            [-fitted.intercept_, fitted.intercept_]
-        ) / 2
-    return fitted.coef_.T, fitted.intercept_
+    fitted = [LogisticRegression(C=1.0 / recipe.gate_penalty, max_iter=200).fit(x, corpus == name) for name in names]
+    return np.concatenate([one.coef_ for one in fitted]).T, np.concatenate([one.intercept_ for one in fitted])
 
 
 def _components(values: FloatArray, count: int) -> FloatArray:
@@ -434,11 +442,12 @@ def to_onnx(heads: Heads) -> onnx.ModelProto:
     )
     # The gate's shares mix the heads' weights first, so that all rows of prosody meet one matrix.
     n_heads = len(heads.both_bias)
-    likeness = node(
-        "Softmax",
+    alike = node(
+        "Sigmoid",
         node("Add", node("MatMul", e, const("gate", heads.gate)), const("gate_bias", heads.gate_bias[None])),
     )
-    shares = node("Concat", const("shared", [[1.0]]), likeness, axis=1)
+    total = node("Max", node("ReduceSum", alike, ints("over_corpora", [1])), const("at_most", 1.0))
+    shares = node("Concat", const("shared", [[1.0]]), node("Div", alike, total), axis=1)
 
     def mixed(name: str, value: DoubleArray) -> str:
         flat = const(name, value.reshape(n_heads, -1))

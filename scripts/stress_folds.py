@@ -29,7 +29,7 @@ from stress_model import (
 from voicepipe.stress.baseline import BaselineNorms
 from voicepipe.stress.profile import MANIFEST_FORMAT
 from voicepipe.stress.prosody import PROSODY_VERSION
-from voicepipe.types import DoubleArray
+from voicepipe.types import EMBEDDING_VERSION, DoubleArray
 
 LICENCE = (
     "research and evaluation; trained on corpora with non-commercial or unstated terms: for commercial use retrain on "
@@ -182,6 +182,7 @@ def write_model(
         f'model_id = "{model_id}"',
         f'licence = "{LICENCE}"',
         f'prosody_version = "{PROSODY_VERSION}"',
+        f'embedding_version = "{EMBEDDING_VERSION}"',
         f'whisper = "{WHISPER}"',
         f'whisper_sha256 = "{whisper_sha256}"',
         f"embedding_size = {len(model.norms.embedding.centre)}",

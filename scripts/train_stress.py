@@ -186,7 +186,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--noise", type=Path, default=None, help="recordings of noise for the line simulation")
     parser.add_argument("--music", type=Path, default=None, help="recordings of hold music for the line simulation")
     parser.add_argument(
-        "--conditions", nargs="*", default=["line1"], help="line conditions to train on beside mulaw (default: line1)"
+        "--conditions",
+        nargs="*",
+        default=["line1", "line2"],
+        help="line conditions to train on beside mulaw (default: line1 line2)",
     )
     parser.add_argument("--folds", type=Path, default=None, help="folder to write the fold models to")
     parser.add_argument("--fold-count", type=int, default=8)

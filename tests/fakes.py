@@ -91,6 +91,7 @@ class FakeTranscriber:
         language: str | None,
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
+        embed: bool = True,
     ) -> Recognition:
         """Return text that tells the utterance, and an embedding that tells its level."""
         self.heard.append((utterance, language, transcribe))
@@ -98,8 +99,8 @@ class FakeTranscriber:
         text = "" if self.rejected else f"{utterance.channel} {utterance.index} card 4000 1234 5678"
         return Recognition(
             transcript=Transcript(text=text, language=spoken, rejected=self.rejected) if transcribe else None,
-            embedding=np.full(8, float(np.abs(utterance.samples).max()), np.float32),
-            language_probs=None if language else self.language_probs,
+            embedding=np.full(8, float(np.abs(utterance.samples).max()), np.float32) if embed else None,
+            language_probs=self.language_probs if transcribe and not language else None,
         )
 
 

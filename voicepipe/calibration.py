@@ -234,9 +234,10 @@ class _NoRecognition:
         language: str | None,
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
+        embed: bool = True,
     ) -> Recognition:
         """Return neither text nor embedding."""
-        del utterance, language, choose_language, transcribe
+        del utterance, language, choose_language, transcribe, embed
         return Recognition(transcript=None, embedding=None)
 
 

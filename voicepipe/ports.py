@@ -67,7 +67,7 @@ class VoiceDetectorState(Protocol):
 
 
 class Transcriber(Protocol):
-    """Turns an utterance into text and an embedding by one encoder pass."""
+    """Turns an utterance into text and an embedding of the voice."""
 
     def recognize(
         self,
@@ -76,6 +76,7 @@ class Transcriber(Protocol):
         language: str | None,
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
+        embed: bool = True,
     ) -> Recognition:
         """Recognise one utterance.
 
@@ -88,7 +89,9 @@ class Transcriber(Protocol):
             Takes the detected probabilities and returns the language to decode in, so that what was heard before
             in the call counts too; without it, or when it returns None, the most probable one.
         transcribe : bool
-            False gives the embedding alone.
+            False leaves out text and language.
+        embed : bool
+            False leaves out the embedding.
         """
         ...
 
@@ -111,7 +114,7 @@ class StressScorer(Protocol):
         ----------
         prosody : ProsodyFeatures
         embedding : ndarray, shape (2 * d_model,), float32, or None
-            None where the encoder pass was shed: prosody alone is scored.
+            None where it was shed: prosody alone is scored.
         speech_s : float
             Seconds of speech in the utterance.
         baseline : CallerBaseline

@@ -338,18 +338,23 @@ class Transcript:
     rejected: str | None = None
 
 
+EMBEDDING_VERSION = "2"
+"""Version of `Recognition.embedding`, which a stress model is trained on: how it is made is part of the model."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognition:
-    """What one Whisper pass over an utterance gave.
+    """What was recognised of an utterance.
 
     Attributes
     ----------
     transcript : Transcript or None
         None where transcription was shed or not asked for.
     embedding : ndarray, shape (2 * d_model,), float32, or None
-        Mean, then standard deviation, over the utterance's own frames of the encoder's last layer (1024 for ``base``).
+        Of the voice: mean, then standard deviation, over the utterance's frames after the encoder's first layers (1024
+        for ``base``). None where it was shed or not asked for.
     language_probs : mapping of str to float, optional
-        ISO 639-1 code to probability; filled when no language was given.
+        ISO 639-1 code to probability; filled when it was transcribed and no language was given.
     """
 
     transcript: Transcript | None

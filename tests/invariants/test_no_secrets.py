@@ -85,6 +85,7 @@ class Confiding:
         language: str | None,
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
+        embed: bool = True,
     ) -> Recognition:
         text = SENTENCES[utterance.index % len(SENTENCES)]
         self.said.append(text)
@@ -93,7 +94,7 @@ class Confiding:
         level = float(np.abs(utterance.samples).max())
         return Recognition(
             transcript=Transcript(text=text, language="en") if transcribe else None,
-            embedding=np.full(8, level, np.float32),
+            embedding=np.full(8, level, np.float32) if embed else None,
         )
 
 

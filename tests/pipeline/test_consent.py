@@ -135,9 +135,10 @@ def test_the_model_is_not_asked_for_more_than_is_allowed() -> None:
             language: str | None,
             choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
             transcribe: bool = True,
+            embed: bool = True,
         ) -> Recognition:
             assert transcribe, "an encoder pass for an embedding that nobody may use"
-            return super().recognize(utterance, language=language, choose_language=choose_language)
+            return super().recognize(utterance, language=language, choose_language=choose_language, embed=embed)
 
     call = replace(call_of("call-1", *BOTH), consent="none")
     pool, told, observer = pool_of(PoolConfig(workers=1, tick_s=0.01, shed_agent_text_s=0.11, shed_caller_text_s=0.31))
@@ -251,10 +252,11 @@ def test_a_live_call_obeys_while_its_workers_are_busy_elsewhere() -> None:
             language: str | None,
             choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
             transcribe: bool = True,
+            embed: bool = True,
         ) -> Recognition:
             begun.release()
             assert held.acquire(timeout=ALL_S)
-            return super().recognize(utterance, language=language, transcribe=transcribe)
+            return super().recognize(utterance, language=language, transcribe=transcribe, embed=embed)
 
     told = Told()
     fields = {name: getattr(PATIENT, name) for name in PATIENT.__slots__}

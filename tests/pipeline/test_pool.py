@@ -298,9 +298,10 @@ def test_no_more_audio_is_heard_while_too_many_utterances_wait() -> None:
             language: str | None,
             choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
             transcribe: bool = True,
+            embed: bool = True,
         ) -> Recognition:
             assert held.wait(ALL_S)
-            return super().recognize(utterance, language=language, transcribe=transcribe)
+            return super().recognize(utterance, language=language, transcribe=transcribe, embed=embed)
 
     heard = threading.Semaphore(0)
 
@@ -341,10 +342,11 @@ def test_one_calls_failure_is_survived_and_counted() -> None:
             language: str | None,
             choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
             transcribe: bool = True,
+            embed: bool = True,
         ) -> Recognition:
             if utterance.call_id == "bad":
                 raise RuntimeError("out of memory")
-            return super().recognize(utterance, language=language, transcribe=transcribe)
+            return super().recognize(utterance, language=language, transcribe=transcribe, embed=embed)
 
     pool, told, observer = pool_of()
     calls = [media(call_of(name, *BOTH), TRACKS) for name in ("bad", "good")]

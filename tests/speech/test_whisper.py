@@ -71,9 +71,7 @@ def spoken() -> list[Utterance]:
 
 
 @pytest.mark.slow
-def test_text_language_and_embedding_come_from_one_pass(
-    transcriber: WhisperTranscriber, spoken: list[Utterance]
-) -> None:
+def test_an_utterance_gives_text_and_embedding(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
     heard = [transcriber.recognize(one, language="en") for one in spoken]
     words = " ".join(text(one) for one in heard).lower()
     for said in ("good morning", "it came on monday", "at the end of the month"):
@@ -116,7 +114,7 @@ def test_given_language_is_not_detected(transcriber: WhisperTranscriber, spoken:
 def test_language_that_whisper_does_not_know_is_detected(
     transcriber: WhisperTranscriber, spoken: list[Utterance]
 ) -> None:
-    assert transcriber.recognize(spoken[0], language="xx", transcribe=False).language_probs is not None
+    assert transcriber.recognize(spoken[0], language="xx").language_probs is not None
 
 
 @pytest.mark.slow
@@ -125,6 +123,13 @@ def test_embedding_alone_is_the_same_embedding(transcriber: WhisperTranscriber, 
     full = transcriber.recognize(spoken[0], language="en")
     assert alone.transcript is None
     np.testing.assert_array_equal(alone.embedding, full.embedding)
+
+
+@pytest.mark.slow
+def test_text_alone_is_the_same_text(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
+    alone = transcriber.recognize(spoken[0], language="en", embed=False)
+    assert alone.embedding is None
+    assert alone.transcript == transcriber.recognize(spoken[0], language="en").transcript
 
 
 @pytest.mark.slow

@@ -322,16 +322,16 @@ class CallAnalysis:
         transcribe : bool
             False sheds the text.
         """
-        transcribe = transcribe and self.wants_text(utterance)
-        if not (transcribe or self.wants_voice(utterance)):
+        transcribe, embed = transcribe and self.wants_text(utterance), self.wants_voice(utterance)
+        if not (transcribe or embed):
             return None
-        recognition = self._models.transcriber.recognize(
+        return self._models.transcriber.recognize(
             utterance,
             language=self.language,
             choose_language=partial(self.likely_language, utterance),
             transcribe=transcribe,
+            embed=embed,
         )
-        return recognition if self.wants_voice(utterance) else replace(recognition, embedding=None)
 
     def likely_language(self, utterance: Utterance, language_probs: Mapping[str, float]) -> str | None:
         """Return the language that the call most probably is in, this utterance heard too."""

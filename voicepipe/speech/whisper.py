@@ -1,9 +1,11 @@
-"""What was said: one Whisper encoder pass per utterance gives the language, the text and a speech embedding.
+"""What was said: Whisper gives the language and the text of an utterance, and an embedding of its voice.
 
 The encoder's cost grows with its context. So the context is cut to the utterance instead of Whisper's 30 s: the
 utterance and `CONTEXT_MARGIN_S` of silence, `MIN_CONTEXT_S` at the least. Such a short context is decoded well only if
 the decoder is asked for timestamps: they tell it where the speech ends. It still begins a second time now and then, in
 a segment that starts where the utterance is over; that segment is left out.
+
+The embedding comes from the encoder's first layers (`voicepipe.speech.voice_encoder`), which see the same features.
 """
 
 import itertools
@@ -18,10 +20,11 @@ import numpy as np
 from voicepipe.speech import processor
 from voicepipe.speech.hallucination import GuardConfig, rejecting_guard
 from voicepipe.speech.processor import InstructionSet
+from voicepipe.speech.voice_encoder import LAYERS, VoiceEncoder, padded
 from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError, Recognition, Transcript, Utterance
 
 MIN_CONTEXT_S = 6.0
-"""Shortest context of the encoder; shorter ones change the embedding of short utterances."""
+"""Shortest context of the encoder."""
 CONTEXT_MARGIN_S = 2.0
 """Silence that the encoder sees after the utterance. The words depend on this margin more than on the context's length:
 of the English prompts that ``scripts/evaluate_wer.py`` reads, 84 words are lost with 0.5 s of it and 7 with 2 s."""
@@ -33,11 +36,9 @@ MAX_UTTERANCE_S = 29.5
 """Longest utterance that is recognised; the last half second of the longest context stays silent."""
 
 _MEL_FRAMES_PER_S = 100
-_MEL_FRAMES_PER_ENCODER_FRAME = 2
 _LEVEL_DBFS = -20.0  # of the 90th percentile of the frames' RMS
 _LEVEL_FRAME_SAMPLES = 320  # 20 ms
 _MAX_GAIN_DB = 40.0
-_FEATURE_HEADROOM = 2.0  # 8 decades of dynamic range, divided by 4, as in Whisper's log-mel scaling
 _TOKENS_PER_S = 24
 _TOKENS_SPARE = 16
 _TIMESTAMP_S = 0.02
@@ -96,6 +97,8 @@ class WhisperTranscriber:
         Folder with ``model.bin``, ``config.json``, ``tokenizer.json`` and ``vocabulary.txt`` (or ``.json``); see
         `voicepipe.speech.weights`.
     config : WhisperConfig
+    voice_layers : int
+        Encoder layers that the embedding is taken after; the stress models are trained on the default.
 
     Attributes
     ----------
@@ -113,7 +116,7 @@ class WhisperTranscriber:
     CTranslate2, ``ctranslate2.models.Whisper``, https://opennmt.net/CTranslate2/python/ctranslate2.models.Whisper.html
     """
 
-    def __init__(self, model_dir: Path, *, config: WhisperConfig | None = None) -> None:
+    def __init__(self, model_dir: Path, *, config: WhisperConfig | None = None, voice_layers: int = LAYERS) -> None:
         from faster_whisper import WhisperModel
         from faster_whisper.feature_extractor import FeatureExtractor
         from faster_whisper.tokenizer import Tokenizer
@@ -150,6 +153,13 @@ class WhisperTranscriber:
         tokenizer = next(iter(self._tokenizers.values()))
         self._suppressed: list[int] = list(get_suppressed_tokens(tokenizer, [-1]))
         self._encode: Any = whisper.encode
+        self._voice = VoiceEncoder(
+            model_dir,
+            compute_type=self.config.compute_type,
+            cpu_threads=self.config.cpu_threads,
+            num_workers=self.config.num_workers,
+            layers=voice_layers,
+        )
 
     @property
     def languages(self) -> frozenset[str]:
@@ -163,6 +173,7 @@ class WhisperTranscriber:
         language: str | None,
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
+        embed: bool = True,
     ) -> Recognition:
         """Recognise one utterance.
 
@@ -177,33 +188,47 @@ class WhisperTranscriber:
             Takes the detected probabilities and returns the language to decode in; without it, or when it returns
             none of `languages`, the likeliest is decoded.
         transcribe : bool
-            False gives the embedding (and, without `language`, the language) alone.
-
-        Returns
-        -------
-        Recognition
-            `embedding` is the mean, then the standard deviation, over the frames that the utterance covers (20 ms
-            each) of the encoder's last layer.
+            False leaves out text and language.
+        embed : bool
+            False leaves out the embedding.
 
         Raises
         ------
         ValueError
             If the utterance has no samples or is longer than 29.5 s.
         """
-        features, n_frames = self._features(utterance.samples)
-        encoded = self._encode(features)
-        embedding = _pool(encoded, n_frames=n_frames)
+        mel, duration_s = self._features(utterance.samples)
+        embedding = self._voice.embed(mel, duration_s=duration_s) if embed else None
+        if not transcribe:
+            return Recognition(transcript=None, embedding=embedding)
+        encoded = self._encode(padded(mel, n_frames=round(context_s(duration_s) * _MEL_FRAMES_PER_S)))
         language_probs = None
         if language not in self._tokenizers:
             language_probs = self._language_probs(encoded)
             language = choose_language(language_probs) if choose_language else None
             if language not in self._tokenizers:
                 language = max(language_probs, key=language_probs.__getitem__)
-        transcript = self._transcript(utterance, encoded, language) if transcribe else None
+        transcript = self._transcript(utterance, encoded, language)
         return Recognition(transcript=transcript, embedding=embedding, language_probs=language_probs)
 
-    def _features(self, samples: FloatArray) -> tuple[FloatArray, int]:
-        """Return the padded log-mel features, shape (n_mels, n_context_frames), and how many frames are true."""
+    def embed(self, samples: FloatArray) -> FloatArray:
+        """Return the embedding alone, shape (2 * d_model,), as `recognize` gives it.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n,), float32
+            At `SAMPLE_RATE_HZ`, at most 29.5 s.
+
+        Raises
+        ------
+        ValueError
+            If there are no samples, or too many.
+        """
+        mel, duration_s = self._features(samples)
+        return self._voice.embed(mel, duration_s=duration_s)
+
+    def _features(self, samples: FloatArray) -> tuple[FloatArray, float]:
+        """Return the log-mel features, shape (n_mels, n), and the length in seconds."""
         duration_s = samples.shape[0] / SAMPLE_RATE_HZ
         if not 0.0 < duration_s <= MAX_UTTERANCE_S:
             raise ValueError(
@@ -211,12 +236,7 @@ class WhisperTranscriber:
                 f"{MAX_UTTERANCE_S} s long."
             )
         mel: FloatArray = self._log_mel(_levelled(samples))
-        n_true = min(mel.shape[1], math.ceil(duration_s * _MEL_FRAMES_PER_S))
-        # Digital silence, as Whisper's own scaling shows it: the floor of the dynamic range.
-        n_frames = round(context_s(duration_s) * _MEL_FRAMES_PER_S)
-        padded = np.full((mel.shape[0], n_frames), mel.max() - _FEATURE_HEADROOM, np.float32)
-        padded[:, : mel.shape[1]] = mel
-        return padded, math.ceil(n_true / _MEL_FRAMES_PER_ENCODER_FRAME)
+        return mel, duration_s
 
     def _language_probs(self, encoded: Any) -> dict[str, float]:
         if not self._model.is_multilingual:
@@ -304,9 +324,3 @@ def _levelled(samples: FloatArray) -> FloatArray:
     loud_rms = float(np.percentile(np.sqrt(np.mean(np.square(frames), axis=1)), 90))
     gain = min(10 ** (_LEVEL_DBFS / 20) / max(loud_rms, 1e-9), 10 ** (_MAX_GAIN_DB / 20))
     return finite * np.float32(gain)
-
-
-def _pool(encoded: Any, *, n_frames: int) -> FloatArray:
-    """Mean and standard deviation over the first `n_frames` of the encoder's output, shape (2 * d_model,), float32."""
-    frames = np.asarray(encoded, dtype=np.float32)[0, :n_frames]
-    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])

@@ -52,6 +52,8 @@ class ModelManifest:
         What the weights may be used for.
     prosody_version : str
         Version of the feature set that it was trained on.
+    embedding_version : str
+        Version of the embedding, likewise.
     whisper : str
         The model whose embedding it takes.
     whisper_sha256 : str
@@ -68,6 +70,7 @@ class ModelManifest:
     model_id: str
     licence: str
     prosody_version: str
+    embedding_version: str
     whisper: str
     whisper_sha256: str
     embedding_size: int
@@ -142,7 +145,7 @@ class StressProfile:
 
     @property
     def model_id(self) -> str:
-        """What every event says of its origin: ``stress-1``, or ``stress-1+site-2`` for a profile."""
+        """What every event says of its origin: ``stress-2``, or ``stress-2+site-2`` for a profile."""
         return self.manifest.model_id if self.site is None else f"{self.manifest.model_id}+{self.site.name}"
 
     def calm_reference(self) -> CalmReference:
@@ -232,6 +235,7 @@ def read_manifest(model_dir: Path) -> ModelManifest:
             model_id=fields["model_id"],
             licence=fields["licence"],
             prosody_version=fields["prosody_version"],
+            embedding_version=fields["embedding_version"],
             whisper=fields["whisper"],
             whisper_sha256=fields["whisper_sha256"],
             embedding_size=fields["embedding_size"],

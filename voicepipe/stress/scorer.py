@@ -10,7 +10,7 @@ from voicepipe.stress.baseline import Baseline, BaselineNorms, Norm
 from voicepipe.stress.explain import ablate, strongest
 from voicepipe.stress.profile import ScoreMap, read_profile
 from voicepipe.stress.prosody import FEATURES, PROSODY_VERSION
-from voicepipe.types import FloatArray, ModelError, ProsodyFeatures, StressScore
+from voicepipe.types import EMBEDDING_VERSION, FloatArray, ModelError, ProsodyFeatures, StressScore
 
 MATURITY_HALF_S = 10.0
 """Seconds of speech at which a baseline counts as half grown; the model was trained with it."""
@@ -58,6 +58,11 @@ class OnnxStressScorer:
             raise ModelError(
                 f"The stress model in {model_dir} needs prosody features of version {self.manifest.prosody_version}, "
                 f"this version measures {PROSODY_VERSION}: use a model that fits or train it again."
+            )
+        if self.manifest.embedding_version != EMBEDDING_VERSION:
+            raise ModelError(
+                f"The stress model in {model_dir} needs embeddings of version {self.manifest.embedding_version}, "
+                f"this version makes {EMBEDDING_VERSION}: use a model that fits or train it again."
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
