@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from frustration_fit import DATA, fit_calibrated, read_sentences, tabulate
 
-from voicepipe.speech.frustration import MANIFEST_FORMAT
 from voicepipe.speech.frustration_cues import FEATURES, HASH_BITS, LANGUAGES, CueReader
+from voicepipe.speech.model_folder import FORMAT
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     np.savez_compressed(content, **arrays)
     (args.out / "weights.npz").write_bytes(content.getvalue())
     lines = [
-        f"format = {MANIFEST_FORMAT}",
+        f"format = {FORMAT}",
         f'model_id = "{args.out.name}"',
         'licence = "Apache-2.0; trained on sentences written for this project"',
         f"seed = {args.seed}",

@@ -19,8 +19,9 @@ import numpy as np
 from intent_fit import ROOT, TALK, Table, fit, held_out, read_labelled, tabulate
 
 from voicepipe.speech.intent import LANGUAGES, IntentConfig, IntentDetector, load_book
-from voicepipe.speech.intent_model import MANIFEST_FORMAT, RequestWeights
+from voicepipe.speech.intent_model import RequestWeights
 from voicepipe.speech.intent_pieces import HASH_BITS
+from voicepipe.speech.model_folder import FORMAT
 
 HANDS = ("exotic", "everyday", "callers", "gaps")
 """Groups that one hand wrote in one go; the first two before the rules and the concepts were tuned on them."""
@@ -86,7 +87,7 @@ def write(out: Path, weights: dict[str, RequestWeights], *, seed: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "weights.npz").write_bytes(content.getvalue())
     lines = [
-        f"format = {MANIFEST_FORMAT}",
+        f"format = {FORMAT}",
         f'model_id = "{out.name}"',
         'licence = "Apache-2.0; trained on sentences written for this project"',
         f"seed = {seed}",

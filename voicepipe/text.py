@@ -130,7 +130,8 @@ def read_stream(
     """Read utterances from a stream: all lines that have come, then all that have come meanwhile, and so on.
 
     Nothing waits for more input: a line that comes alone is answered alone. Many lines that come at once, as those of a
-    file do, are read by several processes; they are redacted by one, because what a line announces counts in the next.
+    file do, are read by several processes and given out in several lists; they are redacted by one, because what a line
+    announces counts in the next.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def read_stream(
                 processes = processes if helpers else 1
             heard = map(listener.hear, lines)
             if many and helpers:
-                yield _read_by(helpers, heard, reader)
+                yield from _read_by(helpers, heard, reader)
             else:
                 yield [line.read(_judge(reader, line.words)) for line in heard]
         if begun:
@@ -235,8 +236,11 @@ def _helpers(processes: int, reader: WordsReader) -> Executor | None:
         return None
 
 
-def _read_by(helpers: Executor, heard: Iterator[_HeardLine], reader: WordsReader) -> list[ReadLine]:
-    """Read lines in batches, the first ones while the next are redacted; what is left after that, read here, too."""
+def _read_by(helpers: Executor, heard: Iterator[_HeardLine], reader: WordsReader) -> Iterator[list[ReadLine]]:
+    """Read lines in batches, the first ones while the next are redacted; what is left after that, read here, too.
+
+    The batches that are done first are given out, and so written, while helpers are still at the last ones.
+    """
     batches: list[list[_HeardLine]] = []
     given: list[Future[list[_Found]]] = []
     while batch := list(islice(heard, BATCH_LINES)):
@@ -246,11 +250,9 @@ def _read_by(helpers: Executor, heard: Iterator[_HeardLine], reader: WordsReader
     for number in reversed(range(len(batches))):
         if given[number].cancel():
             found[number] = [_judge(reader, line.words) for line in batches[number]]
-    return [
-        line.read(one)
-        for number, batch in enumerate(batches)
-        for line, one in zip(batch, found.get(number) or given[number].result(), strict=True)
-    ]
+    for number, batch in enumerate(batches):
+        results = found[number] if number in found else given[number].result()
+        yield [line.read(one) for line, one in zip(batch, results, strict=True)]
 
 
 _reader_of_helper: WordsReader

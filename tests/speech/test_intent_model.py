@@ -54,7 +54,7 @@ def test_span_is_the_words_that_speak_for_it(model: RequestModel, english: Phras
     heard = english.tokenizer("My parcel was blue. Get me a human, please. It rained.")
     opinion = model.weigh(english, heard)
     assert opinion is not None
-    quote = heard.quote(*opinion.span)
+    quote = heard.quote(*opinion.span(heard))
     assert "human" in quote
     assert "parcel" not in quote
     assert "rained" not in quote

@@ -37,9 +37,10 @@ def test_texts_without_its_words_need_no_phrase() -> None:
     ],
 )
 def test_of_two_phrases_from_one_token_on_the_first_counts(phrases: list[str], heard: str, quote: str) -> None:
-    rule = compiled(phrases)[0]
+    finder = Finder(compiled(phrases))
     text = TOKENIZER(heard)
-    assert text.quote(*rule.spans(text)[0]) == quote
+    ((_, spans),) = finder.find(text)
+    assert text.quote(*spans[0]) == quote
 
 
 def test_finder_finds_what_each_rule_finds() -> None:
@@ -47,5 +48,6 @@ def test_finder_finds_what_each_rule_finds() -> None:
     text = TOKENIZER("get me an agent, give me an agent")
     found = dict(Finder(rules).find(text))
     assert list(found) == [0, 2, 3]
-    assert found == {number: rule.spans(text) for number, rule in enumerate(rules) if rule.fits(text)}
+    alone = [Finder([rule]).find(text) for rule in rules]
+    assert found == {number: spans for number, hits in enumerate(alone) for _, spans in hits}
     assert found[0] == sorted(found[0])

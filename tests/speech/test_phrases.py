@@ -24,7 +24,7 @@ def book(tmp_path: Path, *phrases: str, words: str = "", head: str = HEAD) -> Ph
 
 def quotes(book: PhraseBook, text: str) -> list[str]:
     heard = book.tokenizer(text)
-    return [heard.quote(*span) for span in book.rules["request"][0].spans(heard)]
+    return [heard.quote(*span) for _, spans in book.find("request", heard) for span in spans]
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,11 @@ def test_second_file_adds_replaces_and_switches_off(tmp_path: Path) -> None:
     merged = load_phrases(ours, own, sections=SECTIONS)
     rules = {rule.name: rule for rule in merged.rules["request"]}
     assert list(rules) == ["one", "two"]
-    assert rules["one"].fits(merged.tokenizer("get concierge"))
-    assert rules["two"].fits(merged.tokenizer("zwei"))
-    assert not rules["two"].fits(merged.tokenizer("two"))
+    found = {
+        said: [rule.name for rule, _ in merged.find("request", merged.tokenizer(said))]
+        for said in ("get concierge", "zwei", "two")
+    }
+    assert found == {"get concierge": ["one"], "zwei": ["two"], "two": []}
     assert rules["two"].settings["kind"] == "supervisor"
 
 

@@ -181,14 +181,14 @@ def find_cues(
 
 def _in_utterance(utterance: ScoredUtterance, book: PhraseBook) -> Sequence[Cue]:
     text = book.tokenizer(said(utterance))
-    exceptions = [(span, frozenset(rule.settings["of"])) for rule in book.rules["except"] for span in rule.spans(text)]
+    exceptions = [(span, frozenset(rule.settings["of"])) for rule, spans in book.find("except", text) for span in spans]
     cues: list[Cue] = []
     for kind, side in KINDS.items():
         if side is not None and utterance.channel not in (side, Channel.MIXED):
             continue
         taken: list[tuple[int, int, str]] = []
-        for rule in book.rules[kind]:
-            for start, end in rule.spans(text):
+        for rule, spans in book.find(kind, text):
+            for start, end in spans:
                 if not any(kind in of and start < last and first < end for (first, last), of in exceptions):
                     taken.append((start, end, rule.name))
         for start, end, name in _longest(taken):

@@ -19,22 +19,19 @@ References
 .. [2] Platt, "Probabilistic outputs for support vector machines", 1999.
 """
 
-import hashlib
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from voicepipe.speech.frustration_cues import FEATURES, HASH_BITS, LANGUAGES, CueReader, Reading, spelling
+from voicepipe.speech.frustration_cues import FEATURES, HASH_BITS, LANGUAGES, CueReader, Reading, buckets, spelling
 from voicepipe.speech.identify import language_of
+from voicepipe.speech.model_folder import read_model
 from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK
 from voicepipe.types import DoubleArray, Frustration, ModelError
 
-MANIFEST_FORMAT = 1
 WORDS_MIN_PROB = 0.2
 """Below this probability no words are named: none of them made the caller sound frustrated."""
 WORDS_MIN_WEIGHT = 0.5
@@ -46,8 +43,8 @@ CLAUSE_WORDS = (3, 12)
 """Fewest and most words of a clause that is named where there is no cue (Chinese: characters)."""
 LOGIT_LIMIT = 5.0
 """No words make more certain than this: probabilities stay within 0.0067 and 0.9933."""
-CACHED_UNITS = 50_000
-"""Words and pairs of words whose weights a language keeps at hand."""
+CACHED_WORDS = 20_000
+"""Words whose weights a language keeps at hand: a word has a dozen pieces, anything else has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +105,7 @@ class FrustrationModel:
         ConfigError
             If a file of phrases is not understood.
         """
-        model_id, weights = _read(model_dir)
+        model_id, weights = read_model(model_dir, _made, called="frustration model")
         return cls(model_id=model_id, weights=weights, phrases=phrases)
 
     @property
@@ -143,14 +140,14 @@ class _Language:
         self._intercept = weights.intercept
         self._features = dict(zip(FEATURES, weights.features.tolist(), strict=True))
 
-        by_bucket = weights.spelling.tolist()
+        self._by_bucket = by_bucket = weights.spelling.tolist()
 
-        @lru_cache(maxsize=CACHED_UNITS)
-        def unit_weight(unit: str) -> tuple[float, int]:
-            buckets = spelling(unit, words_apart=reader.words_apart)
-            return sum(by_bucket[bucket] for bucket in buckets), len(buckets)
+        @lru_cache(maxsize=CACHED_WORDS)
+        def of_word(word: str) -> tuple[float, int]:
+            found = spelling(word, words_apart=True)
+            return sum([by_bucket[one] for one in found]), len(found)
 
-        self._unit_weight = unit_weight
+        self._of_word = of_word
 
     def score(self, text: str) -> tuple[float, tuple[str, ...]] | None:
         """Return probability and words, or None for a text without words."""
@@ -159,13 +156,18 @@ class _Language:
             return None
         weight = self._features
         logit = self._intercept + sum([weight[name] * value for name, value in reading.features.items()])
-        spelled = [self._unit_weight(unit) for unit, _ in reading.units]
-        scale = 1.0 / math.sqrt(max(sum([count for _, count in spelled]), 1))
-        logit += scale * sum([value for value, _ in spelled])
+        words = (
+            [self._of_word(unit) for unit, _ in reading.units if " " not in unit] if self._reader.words_apart else []
+        )
+        by_bucket = self._by_bucket
+        spelled = [weight for weight, _ in words]
+        spelled += [by_bucket[one] for one in buckets([unit for unit, _ in reading.units[len(words) :]])]
+        scale = 1.0 / math.sqrt(max(sum([count for _, count in words]) + len(spelled) - len(words), 1))
+        logit += scale * sum(spelled)
         prob = 1.0 / (1.0 + math.exp(-LOGIT_LIMIT * math.tanh(logit / LOGIT_LIMIT)))
         if prob < WORDS_MIN_PROB:
             return prob, ()
-        return prob, self._words(reading, [scale * value for value, _ in spelled])
+        return prob, self._words(reading, [scale * value for value in spelled])
 
     def _words(self, reading: Reading, spelled: Sequence[float]) -> tuple[str, ...]:
         """Return the phrases that add most: those of cues; where there is no cue, the clause that adds most."""
@@ -212,33 +214,14 @@ class _Language:
         }
 
 
-def _read(model_dir: Path) -> tuple[str, dict[str, LanguageWeights]]:
-    path = model_dir / "manifest.toml"
-    try:
-        manifest = tomllib.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != MANIFEST_FORMAT:
-            raise ModelError(f"{path} has format {manifest['format']}, this version reads {MANIFEST_FORMAT}.")
-        content = (model_dir / "weights.npz").read_bytes()
-        if hashlib.sha256(content).hexdigest() != manifest["sha256"]["weights.npz"]:
-            raise ModelError(
-                f"weights.npz in {model_dir} is not the file that manifest.toml names: restore the folder."
-            )
-        if tuple(manifest["features"]) != FEATURES or manifest["hash_bits"] != HASH_BITS:
-            raise ModelError(f"The frustration model in {model_dir} is for other features: use one that fits.")
-        with np.load(model_dir / "weights.npz") as arrays:
-            return manifest["model_id"], {
-                language: LanguageWeights(
-                    intercept=float(arrays[f"{language}_intercept"]),
-                    features=arrays[f"{language}_features"].astype(np.float64),
-                    spelling=arrays[f"{language}_spelling"].astype(np.float64),
-                )
-                for language in LANGUAGES
-            }
-    except FileNotFoundError as error:
-        raise ModelError(f"No frustration model in {model_dir}: {Path(error.filename).name} is missing.") from error
-    except (OSError, ValueError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(
-            f"The frustration model in {model_dir} cannot be read ({error}): restore the folder."
-        ) from error
-    except KeyError as error:
-        raise ModelError(f"The frustration model in {model_dir} lacks {error}: restore the folder.") from error
+def _made(manifest: Mapping[str, Any], arrays: Mapping[str, DoubleArray]) -> tuple[str, dict[str, LanguageWeights]]:
+    if tuple(manifest["features"]) != FEATURES or manifest["hash_bits"] != HASH_BITS:
+        raise ModelError(f"Frustration model {manifest['model_id']} is for other features: use one that fits.")
+    return manifest["model_id"], {
+        language: LanguageWeights(
+            intercept=float(arrays[f"{language}_intercept"]),
+            features=arrays[f"{language}_features"],
+            spelling=arrays[f"{language}_spelling"],
+        )
+        for language in LANGUAGES
+    }

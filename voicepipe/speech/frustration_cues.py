@@ -6,12 +6,12 @@ turns a text into numbers; `voicepipe.speech.frustration` weighs them. For the c
 
 import math
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 from voicepipe.speech.phrases import PhraseBook, load_phrases
 from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK, TokenizedText
@@ -80,6 +80,7 @@ _THRICE = re.compile(
     r"(?<![^\W\d_])([^\W\d_]{2,})(?:[\s,，、]+\1){2,}|([\u4e00-\u9fff]{2,4})[\s,，、]*\2[\s,，、]*\2", re.IGNORECASE
 )
 """The same word three times in a row: "agent agent agent"."""
+_MASK = (1 << HASH_BITS) - 1
 _SPELLED = (3, 4, 5)
 _HAN_SPELLED = (1, 2, 3, 4)
 
@@ -226,7 +227,12 @@ def spelling(unit: str, *, words_apart: bool) -> tuple[int, ...]:
     if words_apart and " " not in unit:
         padded = f" {unit} "
         strings += [padded[at : at + n] for n in _SPELLED for at in range(len(padded) - n + 1)]
-    return tuple(zlib.crc32(string.encode()) & ((1 << HASH_BITS) - 1) for string in strings)
+    return tuple(buckets(strings))
+
+
+def buckets(pieces: Iterable[str]) -> list[int]:
+    """Return which of the ``2 ** HASH_BITS`` weights each piece has."""
+    return [crc32(piece.encode()) & _MASK for piece in pieces]
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

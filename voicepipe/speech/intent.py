@@ -173,20 +173,21 @@ class IntentDetector:
         return [book for book in self._books.values() if book.script == script]
 
     def _hit(self, book: PhraseBook, heard: TokenizedText) -> "_Hit | None":
+        model = self._model if "target" in book.rules else None
+        own = self._own_rules.get(book.language, ())
+        opinion = model.weigh(book, heard) if model else None
+        if opinion and opinion.doubtful and opinion.logit < opinion.sure_from and not own:
+            return None  # whatever the rules say
         asked = [(rule, span) for rule, spans in book.find("request", heard) for span in spans]
         hits = _without_vetoed(book, heard, asked) if asked else []
         best = min(hits, key=_rank, default=None)
-        if self._model is None or "target" not in book.rules:
+        if opinion is None or any(hit[1].rule in own for hit in hits):
             return best
-        own = self._own_rules.get(book.language, ())
-        if any(hit[1].rule in own for hit in hits):
-            return best
-        opinion = self._model.weigh(book, heard)
         if best is not None:
-            return None if opinion is not None and opinion.doubtful else best
-        if opinion is None or opinion.logit < opinion.sure_from + (VETO_MARGIN if asked else 0.0):
+            return None if opinion.doubtful else best
+        if opinion.logit < opinion.sure_from + (VETO_MARGIN if asked else 0.0):
             return None
-        start, end = opinion.span
+        start, end = opinion.span(heard)
         kinds = {
             _KIND_OF_TARGET.get(rule.name, "human")
             for rule, spans in book.find("target", heard)

@@ -14,26 +14,23 @@ References
 .. [1] Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009.
 """
 
-import hashlib
 import math
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from voicepipe.speech.intent_pieces import HASH_BITS, bucket, read_pieces, spelling
+from voicepipe.speech.intent_pieces import HASH_BITS, buckets, read_pieces, spelling
+from voicepipe.speech.model_folder import read_model
 from voicepipe.speech.phrases import PhraseBook
 from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK, TokenizedText
 from voicepipe.types import DoubleArray, ModelError
 
-MANIFEST_FORMAT = 1
 PATTERN_SCALE = 2.0
 """How much more patterns of concepts count than spelling."""
-CACHED_PIECES = 50_000
-"""Pieces whose weights a language keeps at hand."""
+CACHED_WORDS = 20_000
+"""Words whose weights a language keeps at hand: a word has a dozen pieces, anything else has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +64,19 @@ class Opinion:
         Logit from which on it is a request although no rule says so.
     doubtful : bool
         Whether it is none although a rule says so.
-    span : (int, int)
-        The words that speak most for a request, as positions in ``TokenizedText.text``.
+    by_token : tuple of float
+        What each token of the text adds to the logit.
     """
 
     logit: float
     sure_from: float
     doubtful: bool
-    span: tuple[int, int]
+    by_token: tuple[float, ...]
+
+    def span(self, heard: TokenizedText) -> tuple[int, int]:
+        """Return the words that speak most for a request, as positions in ``heard.text``."""
+        first, last = _strongest(heard.tokens, self.by_token)
+        return heard.starts[first], (*heard.starts[1:], len(heard.text))[last]
 
 
 class RequestModel:
@@ -100,7 +102,7 @@ class RequestModel:
         ModelError
             If the folder holds no usable model, or one for other pieces.
         """
-        model_id, weights = _read(model_dir)
+        model_id, weights = read_model(model_dir, _made, called="model of requests")
         return cls(model_id=model_id, weights=weights)
 
     @property
@@ -124,45 +126,39 @@ class RequestModel:
 class _Language:
     def __init__(self, weights: RequestWeights) -> None:
         self._weights = weights
-        by_bucket = weights.pieces.tolist()
+        self._by_bucket = by_bucket = weights.pieces.tolist()
 
-        @lru_cache(maxsize=CACHED_PIECES)
-        def of_unit(unit: str, *, words_apart: bool) -> tuple[float, int]:
-            buckets = spelling(unit, words_apart=words_apart)
-            return sum(by_bucket[one] for one in buckets), len(buckets)
+        @lru_cache(maxsize=CACHED_WORDS)
+        def of_word(word: str) -> tuple[float, int]:
+            found = spelling(word, words_apart=True)
+            return sum([by_bucket[one] for one in found]), len(found)
 
-        @lru_cache(maxsize=CACHED_PIECES)
-        def of_pattern(pattern: str) -> float:
-            weight: float = by_bucket[bucket(pattern)]
-            return weight
-
-        self._of_unit, self._of_pattern = of_unit, of_pattern
+        self._of_word = of_word
 
     def weigh(self, book: PhraseBook, heard: TokenizedText) -> Opinion | None:
         pieces = read_pieces(book, heard)
         if pieces is None:
             return None
-        words_apart = book.script != "han"
-        spelled = [self._of_unit(unit, words_apart=words_apart) for unit, _ in pieces.units]
-        unit_scale = 1.0 / math.sqrt(max(sum(count for _, count in spelled), 1))
+        by_bucket = self._by_bucket
+        words = [] if book.script == "han" else [self._of_word(unit) for unit, _ in pieces.units if " " not in unit]
+        others = [by_bucket[one] for one in buckets([unit for unit, _ in pieces.units[len(words) :]])]
+        unit_scale = 1.0 / math.sqrt(max(sum([count for _, count in words]) + len(others), 1))
         pattern_scale = PATTERN_SCALE / math.sqrt(len(pieces.patterns))
         by_token = [0.0] * len(heard.starts)
-        for (_, at), (weight, _) in zip(pieces.units, spelled, strict=True):
+        for (_, at), weight in zip(pieces.units, [weight for weight, _ in words] + others, strict=True):
             by_token[at] += unit_scale * weight
-        for pattern, at in pieces.patterns.items():
-            by_token[at] += pattern_scale * self._of_pattern(pattern)
+        for at, one in zip(pieces.patterns.values(), buckets(pieces.patterns), strict=True):
+            by_token[at] += pattern_scale * by_bucket[one]
         logit = self._weights.intercept + sum(by_token)
-        first, last = _strongest(heard.tokens, by_token)
-        ends = (*heard.starts[1:], len(heard.text))
         return Opinion(
             logit=logit,
             sure_from=self._weights.sure_from,
             doubtful=logit < self._weights.doubt_below,
-            span=(heard.starts[first], ends[last]),
+            by_token=tuple(by_token),
         )
 
 
-def _strongest(tokens: list[str], by_token: list[float]) -> tuple[int, int]:
+def _strongest(tokens: Sequence[str], by_token: Sequence[float]) -> tuple[int, int]:
     """Return the first and the last token of the run within a sentence whose weights add up to most."""
     best, best_sum = (0, len(tokens) - 1), -math.inf
     start, total = 0, 0.0
@@ -178,34 +174,15 @@ def _strongest(tokens: list[str], by_token: list[float]) -> tuple[int, int]:
     return best
 
 
-def _read(model_dir: Path) -> tuple[str, dict[str, RequestWeights]]:
-    path = model_dir / "manifest.toml"
-    try:
-        manifest = tomllib.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != MANIFEST_FORMAT:
-            raise ModelError(f"{path} has format {manifest['format']}, this version reads {MANIFEST_FORMAT}.")
-        content = (model_dir / "weights.npz").read_bytes()
-        if hashlib.sha256(content).hexdigest() != manifest["sha256"]["weights.npz"]:
-            raise ModelError(
-                f"weights.npz in {model_dir} is not the file that manifest.toml names: restore the folder."
-            )
-        if manifest["hash_bits"] != HASH_BITS:
-            raise ModelError(f"The model of requests in {model_dir} is for other pieces: use one that fits.")
-        with np.load(model_dir / "weights.npz") as arrays:
-            return manifest["model_id"], {
-                language: RequestWeights(
-                    intercept=float(manifest[language]["intercept"]),
-                    pieces=arrays[language].astype(np.float64),
-                    sure_from=float(manifest[language]["sure_from"]),
-                    doubt_below=float(manifest[language]["doubt_below"]),
-                )
-                for language in manifest["languages"]
-            }
-    except FileNotFoundError as error:
-        raise ModelError(f"No model of requests in {model_dir}: {Path(error.filename).name} is missing.") from error
-    except (OSError, ValueError, TypeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(
-            f"The model of requests in {model_dir} cannot be read ({error}): restore the folder."
-        ) from error
-    except KeyError as error:
-        raise ModelError(f"The model of requests in {model_dir} lacks {error}: restore the folder.") from error
+def _made(manifest: Mapping[str, Any], arrays: Mapping[str, DoubleArray]) -> tuple[str, dict[str, RequestWeights]]:
+    if manifest["hash_bits"] != HASH_BITS:
+        raise ModelError(f"Model of requests {manifest['model_id']} is for other pieces: use one that fits.")
+    return manifest["model_id"], {
+        language: RequestWeights(
+            intercept=float(manifest[language]["intercept"]),
+            pieces=arrays[language],
+            sure_from=float(manifest[language]["sure_from"]),
+            doubt_below=float(manifest[language]["doubt_below"]),
+        )
+        for language in manifest["languages"]
+    }

@@ -5,10 +5,12 @@ The rules of `voicepipe.speech.intent` know whole phrases. The model knows *conc
 rules. The concepts of a text, their order and their neighbourhood carry over to wording that nobody foresaw.
 """
 
-import zlib
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+from zlib import crc32
 
 from voicepipe.speech.phrases import PhraseBook
 from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK, TokenizedText
@@ -20,14 +22,14 @@ HASH_BITS = 16
 PAIR_TOKENS = 8
 """Concepts with at most so many tokens between them are looked at together."""
 
+_MASK = (1 << HASH_BITS) - 1
 _SPELLED = (3, 4, 5)
 _HAN_SPELLED = (1, 2, 3, 4)
 _LENGTH_STEPS = (1, 2, 3, 4, 6, 8, 11, 15, 22, 31)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concept:
-    """A concept in a text: its name in the file, and the tokens it covers, half open."""
+class Concept(NamedTuple):
+    """A concept in a text: the tokens it covers, half open, and its name in the file."""
 
     start: int
     end: int
@@ -61,19 +63,18 @@ def read_pieces(book: PhraseBook, heard: TokenizedText) -> Pieces | None:
     heard : TokenizedText
         Made by the book's tokenizer.
     """
-    targets = list(_concepts(book, heard, "target"))
-    if not targets:
+    first_at = {start: index for index, start in enumerate(heard.starts)} | {len(heard.text): len(heard.starts)}
+    concepts = _concepts(book, heard, "target", first_at)
+    if not concepts:
         return None
-    concepts = sorted(
-        {*targets, *_concepts(book, heard, "context")}, key=lambda concept: (concept.start, concept.end, concept.name)
-    )
+    concepts = sorted({*concepts, *_concepts(book, heard, "context", first_at)})
     tokens = heard.tokens
     shown = [
         "" if token[0] == "[" or token in (HARD_BREAK, SOFT_BREAK) else "0" if token[0].isdecimal() else token
         for token in tokens
     ]
     return Pieces(
-        units=list(_han_units(shown) if book.script == "han" else _units(shown)),
+        units=_han_units(shown) if book.script == "han" else _units(shown),
         patterns=_patterns(tokens, shown, concepts, asked="?" in heard.original or "？" in heard.original),
     )
 
@@ -84,74 +85,90 @@ def spelling(unit: str, *, words_apart: bool) -> tuple[int, ...]:
     if words_apart and " " not in unit:
         padded = f" {unit} "
         strings += [padded[at : at + n] for n in _SPELLED for at in range(len(padded) - n + 1)]
-    return tuple(map(bucket, strings))
+    return tuple(buckets(strings))
+
+
+def buckets(pieces: Iterable[str]) -> list[int]:
+    """Return which of the ``2 ** HASH_BITS`` weights each piece has."""
+    return [crc32(piece.encode()) & _MASK for piece in pieces]
 
 
 def bucket(piece: str) -> int:
     """Return which of the ``2 ** HASH_BITS`` weights a piece has."""
-    return zlib.crc32(piece.encode()) & ((1 << HASH_BITS) - 1)
+    return buckets([piece])[0]
 
 
-def _concepts(book: PhraseBook, heard: TokenizedText, section: str) -> Iterator[Concept]:
-    first_at = {start: index for index, start in enumerate(heard.starts)} | {len(heard.text): len(heard.starts)}
-    for rule, spans in book.find(section, heard):
-        for start, end in spans:
-            yield Concept(start=first_at[start], end=first_at[end], name=rule.name)
+def _concepts(book: PhraseBook, heard: TokenizedText, section: str, first_at: Mapping[int, int]) -> list[Concept]:
+    return [
+        Concept(first_at[start], first_at[end], rule.name)
+        for rule, spans in book.find(section, heard)
+        for start, end in spans
+    ]
 
 
-def _units(shown: Sequence[str]) -> Iterator[tuple[str, int]]:
-    yield from ((word, index) for index, word in enumerate(shown) if word)
-    yield from ((f"{one} {two}", index) for index, (one, two) in enumerate(pairwise(shown)))
+def _units(shown: Sequence[str]) -> list[tuple[str, int]]:
+    words = [(word, index) for index, word in enumerate(shown) if word]
+    return words + [(f"{one} {two}", index) for index, (one, two) in enumerate(pairwise(shown))]
 
 
-def _han_units(shown: Sequence[str]) -> Iterator[tuple[str, int]]:
-    for length in _HAN_SPELLED:
-        yield from (
-            ("".join(shown[index : index + length]), index) for index in range(len(shown) - length + 1) if shown[index]
-        )
+def _han_units(shown: Sequence[str]) -> list[tuple[str, int]]:
+    return [
+        ("".join(shown[index : index + length]), index)
+        for length in _HAN_SPELLED
+        for index in range(len(shown) - length + 1)
+        if shown[index]
+    ]
 
 
 def _patterns(
     tokens: Sequence[str], shown: Sequence[str], concepts: Sequence[Concept], *, asked: bool
 ) -> dict[str, int]:
     found: dict[str, int] = {}
-    for concept in concepts:
-        found.setdefault(f"P:{concept.name}", concept.start)
-    sentence = [0]
-    for token in tokens:
-        sentence.append(sentence[-1] + (token == HARD_BREAK))
-    for one in concepts:
-        for two in concepts:
-            gap = two.start - one.end
-            if 0 <= gap <= PAIR_TOKENS and sentence[one.end] == sentence[two.start]:
-                found.setdefault(f"O:{one.name}>{two.name}", two.start)
+    for start, _, name in concepts:
+        found.setdefault(f"P:{name}", start)
+    sentence = [0, *accumulate([token == HARD_BREAK for token in tokens])]
+    for _, end, one in concepts:
+        for start, _, two in concepts:
+            gap = start - end
+            if 0 <= gap <= PAIR_TOKENS and sentence[end] == sentence[start]:
+                found.setdefault(f"O:{one}>{two}", start)
                 if gap <= 1:
-                    found.setdefault(f"N:{one.name}>{two.name}", two.start)
-    sequence = [("^", 0), *_sequence(tokens, concepts), ("$", len(tokens) - 1)]
-    labels = [label for label, _ in sequence]
-    for length in (1, 2, 3):
-        for at in range(len(sequence) - length + 1):
-            found.setdefault(f"S:{' '.join(labels[at : at + length])}", sequence[at + (length - 1) * (at == 0)][1])
-    for at in range(len(sequence) - 2):
-        found.setdefault(f"G:{labels[at]} _ {labels[at + 2]}", sequence[at + 2][1])
+                    found.setdefault(f"N:{one}>{two}", start)
+    labels, places = _sequence(tokens, concepts)
+    seconds, thirds = labels[1:], labels[2:]
+    for label, at in zip(labels, places, strict=True):
+        found.setdefault(f"S:{label}", at)
+    for one, two, at in zip(labels, seconds, (places[1], *places[1:]), strict=False):
+        found.setdefault(f"S:{one} {two}", at)
+    for one, two, three, at in zip(labels, seconds, thirds, (places[2], *places[1:]), strict=False):
+        found.setdefault(f"S:{one} {two} {three}", at)
+    for one, two, at in zip(labels, thirds, places[2:], strict=False):
+        found.setdefault(f"G:{one} _ {two}", at)
     if asked:
         found["?"] = 0
-    words = sum(map(bool, shown))
-    found[f"L:{sum(words >= step for step in _LENGTH_STEPS)}"] = 0
+    words = len(shown) - shown.count("")
+    found[f"L:{bisect_right(_LENGTH_STEPS, words)}"] = 0
     return found
 
 
-def _sequence(tokens: Sequence[str], concepts: Sequence[Concept]) -> Iterator[tuple[str, int]]:
-    """Yield the text with its concepts in place of their words, the longest of those that begin at a word."""
-    longest: dict[int, Concept] = {}
-    for concept in concepts:
-        if concept.start not in longest or concept.end > longest[concept.start].end:
-            longest[concept.start] = concept
+def _sequence(tokens: Sequence[str], concepts: Sequence[Concept]) -> tuple[list[str], list[int]]:
+    """Return the text with its concepts in place of their words, the longest of those that begin at a word; and where.
+
+    The text has at least one word, and its edges are labels, too.
+    """
+    longest: dict[int, tuple[int, str]] = {}
+    for start, end, name in concepts:
+        if end > longest.get(start, (0, ""))[0]:
+            longest[start] = end, name
+    labels, places = ["^"], [0]
     at = 0
     while at < len(tokens):
+        places.append(at)
         if at in longest:
-            yield longest[at].name.upper(), at
-            at = longest[at].end
+            at, name = longest[at]
+            labels.append(name.upper())
         else:
-            yield "0" if tokens[at][0].isdecimal() else tokens[at], at
+            token = tokens[at]
+            labels.append("0" if token[0].isdecimal() else token)
             at += 1
+    return [*labels, "$"], [*places, len(tokens) - 1]

@@ -1,12 +1,25 @@
-"""The notation of `voicepipe.speech.phrases`, read into `voicepipe.speech.matching.Element`."""
+"""The notation of `voicepipe.speech.phrases`, read into `voicepipe.speech.elements.Element`."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicepipe.speech import matching
-from voicepipe.speech.matching import Element, Rule
+from voicepipe.speech.elements import (
+    END,
+    PAUSE,
+    START,
+    Element,
+    Fixed,
+    absent,
+    any_of,
+    by_preference,
+    gap,
+    optional,
+    remembered,
+    sequence,
+)
+from voicepipe.speech.matching import Rule
 from voicepipe.speech.tokens import Tokenizer, Vocabulary, words
 from voicepipe.types import ConfigError
 
@@ -15,11 +28,15 @@ MAX_GAP = 8
 MAX_DEPTH = 12
 """Lists within lists."""
 
+_NO_MARK = r"[^()\[\]|^$,!<>{}*]"
+_CHOICE = rf"{_NO_MARK}+(?:\|{_NO_MARK}+)*"
 _NOTATION = re.compile(
-    r"\s*(?:(?P<word>[^\s()\[\]|^$,!<>{}*]+)(?P<prefix>\*?)|(?P<mark>[()\[|^$,]|\](?P<times>[2-8]?)|!\()|<(?P<list>\w+)>"
-    r"|\{(?:(?P<least>\d)-)?(?P<most>\d)(?P<commas>,?)\})"
+    rf"\s*(?:\((?P<choice>{_CHOICE})\)|\[(?P<option>{_CHOICE})\](?P<often>[2-8]?)|(?P<word>(?:(?!\s){_NO_MARK})+)(?P<prefix>\*?)"
+    r"|(?P<mark>[()\[|^$,]|\](?P<times>[2-8]?)|!\()|<(?P<list>\w+)>|\{(?:(?P<least>\d)-)?(?P<most>\d)(?P<commas>,?)\})"
 )
-_MARKS = {"^": matching.START, "$": matching.END, ",": matching.PAUSE}
+_WORDS = re.compile(rf"<\w+>|\{{[^}}]*\}}|\][2-8]|((?:(?!\s){_NO_MARK})+)(\*?)")
+_PLAIN = re.compile(rf"{_NO_MARK}+")
+_MARKS: Mapping[str, Element] = {"^": START, "$": END, ",": PAUSE}
 
 
 @dataclass(slots=True)
@@ -32,16 +49,16 @@ class _Group:
 
     def next_alternative(self) -> None:
         """Begin another alternative."""
-        self.earlier.append(matching.sequence(self.elements))
+        self.earlier.append(sequence(self.elements))
         self.elements = []
 
     def close(self, *, times: int) -> Element:
         """Return the whole bracket."""
         self.next_alternative()
-        element = matching.any_of(self.earlier)
+        element = any_of(self.earlier)
         if self.mark == "(":
             return element
-        return matching.absent(element) if self.mark == "!(" else matching.optional(element, times=times)
+        return absent(element) if self.mark == "!(" else optional(element, times=times)
 
 
 class Compiler:
@@ -63,7 +80,7 @@ class Compiler:
         self._vocabulary = vocabulary
         self._tokenizer = tokenizer
         self._read: dict[str, Element] = {}
-        self._by_word: dict[tuple[str, bool], tuple[tuple[str, ...], list[Element]]] = {}
+        self._by_word: dict[tuple[str, bool], tuple[tuple[str, ...], list[Fixed]]] = {}
 
     def rule(self, name: str, phrases: Sequence[str], where: str, *, settings: Mapping[str, Any]) -> Rule:
         """Return the rule of a name.
@@ -85,11 +102,11 @@ class Compiler:
         for phrase, element in zip(phrases, elements, strict=True):
             if element.empty:
                 raise ConfigError(f"{where}: {phrase!r} fits a text without words; something in it must be required.")
-        single = [element for element in elements if element.choice]
-        several = [element for element in elements if not element.choice]
-        return Rule(name=name, phrases=(*several, *([matching.any_of(single)] if single else [])), settings=settings)
+        return Rule(name=name, phrases=tuple(by_preference(elements)), settings=settings)
 
     def _phrase(self, phrase: str, where: str, *, depth: int) -> Element:
+        if _PLAIN.fullmatch(phrase):
+            return self._choice(phrase, where)
         group = _Group("(")
         outer: list[_Group] = []
         run: list[str] = []
@@ -100,7 +117,7 @@ class Compiler:
             if match is None:
                 raise ConfigError(f"{where}: cannot read {text[position:].strip()!r} in {phrase!r}.")
             position = match.end()
-            word, prefix, mark, times, name, least, most, commas = match.groups()
+            choice, option, often, word, prefix, mark, times, name, least, most, commas = match.groups()
             if word:
                 tokens, elements = self._word(word, where, phrase, prefix=bool(prefix))
                 run += tokens
@@ -111,13 +128,17 @@ class Compiler:
                 group.elements += elements
                 continue
             run = []
-            if name:
+            if choice:
+                group.elements.append(self._choice(choice, where))
+            elif option:
+                group.elements.append(optional(self._choice(option, where), times=int(often or 1)))
+            elif name:
                 group.elements.append(self._list(name, where, depth=depth))
             elif most:
                 fewest = int(least or 0)
                 if not fewest <= int(most) <= MAX_GAP or most == "0":
                     raise ConfigError(f"{where}: a gap spans 1 to {MAX_GAP} words, at least as many as its minimum.")
-                group.elements.append(matching.gap(fewest, int(most), commas=bool(commas)))
+                group.elements.append(gap(fewest, int(most), commas=bool(commas)))
             elif mark in ("(", "[", "!("):
                 outer.append(group)
                 group = _Group(mark)
@@ -135,9 +156,9 @@ class Compiler:
                 group.elements.append(_MARKS[mark])
         if outer:
             raise ConfigError(f"{where}: {group.mark} is never closed in {phrase!r}.")
-        return matching.sequence(group.elements)
+        return sequence(group.elements)
 
-    def _word(self, word: str, where: str, phrase: str, *, prefix: bool) -> tuple[tuple[str, ...], list[Element]]:
+    def _word(self, word: str, where: str, phrase: str, *, prefix: bool) -> tuple[tuple[str, ...], list[Fixed]]:
         """Return the tokens of a word, and what fits them."""
         known = self._by_word.get((word, prefix))
         if known is not None:
@@ -151,9 +172,27 @@ class Compiler:
                 codes = self._vocabulary.codes_of(token)
             else:
                 codes = "".join(map(self._vocabulary.code, _spellings(token)))
-            elements.append(matching.one_of(codes))
+            elements.append(Fixed(codes))
         self._by_word[word, prefix] = tokens, elements
         return tokens, elements
+
+    def _choice(self, phrase: str, where: str) -> Element:
+        """Return what fits one of some sequences of words, parted by bars."""
+        strings: list[str] = []
+        for alternative in phrase.split("|"):
+            ways = [""]
+            said: list[str] = []
+            for word in alternative.split():
+                tokens, elements = self._word(word, where, phrase, prefix=False)
+                said += tokens
+                for element in elements:
+                    ways = [way + code for way in ways for code in element.strings]
+            if self._tokenizer.replaces(said):
+                raise ConfigError(
+                    f"{where}: {alternative.strip()!r} in {phrase!r} never occurs: it is a filler or is rewritten."
+                )
+            strings += ways
+        return Fixed(sorted(strings, key=lambda string: len(string) == 1))  # single tokens are preferred least
 
     def _list(self, name: str, where: str, *, depth: int) -> Element:
         if name not in self._lists:
@@ -161,8 +200,8 @@ class Compiler:
         if depth >= MAX_DEPTH:
             raise ConfigError(f"{where}: the list {name} contains itself.")
         if name not in self._read:
-            self._read[name] = matching.remembered(
-                matching.any_of([self._phrase(phrase, source, depth=depth + 1) for phrase, source in self._lists[name]])
+            self._read[name] = remembered(
+                any_of([self._phrase(phrase, source, depth=depth + 1) for phrase, source in self._lists[name]])
             )
         return self._read[name]
 
@@ -171,7 +210,7 @@ def vocabulary_of(phrases: Iterable[str]) -> Vocabulary:
     """Return all words of some phrases."""
     tokens: set[str] = set()
     beginnings: set[str] = set()
-    for word, prefix in {found[:2] for phrase in phrases for found in _NOTATION.findall(phrase)}:
+    for word, prefix in set(_WORDS.findall(" ".join(phrases))):
         spoken = words(word)
         if spoken and prefix:
             beginnings.add(spoken[-1])

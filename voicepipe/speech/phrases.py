@@ -36,8 +36,7 @@ Gaps and repetitions are bounded, so matching takes time proportional to the len
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -72,18 +71,18 @@ class PhraseBook:
     script: str
     tokenizer: Tokenizer
     rules: Mapping[str, tuple[Rule, ...]]
+    _finders: Mapping[str, Finder] = field(init=False, repr=False, compare=False)
 
-    def find(self, section: str, text: TokenizedText) -> Iterator[tuple[Rule, list[tuple[int, int]]]]:
-        """Yield the rules of a section that fit a text of the book's tokenizer, in their order, with where they do.
+    def find(self, section: str, text: TokenizedText) -> list[tuple[Rule, list[tuple[int, int]]]]:
+        """Return the rules of a section that fit a text of the book's tokenizer, in their order, with where they do.
 
-        Faster than to ask each rule for its `Rule.spans`.
+        Where a rule fits is in positions of ``text.text``, half open, at most once from each token on, left to right.
         """
         rules = self.rules[section]
-        return ((rules[place], spans) for place, spans in self._finders[section].find(text))
+        return [(rules[place], spans) for place, spans in self._finders[section].find(text)]
 
-    @cached_property
-    def _finders(self) -> Mapping[str, Finder]:
-        return {section: Finder(rules) for section, rules in self.rules.items()}
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_finders", {section: Finder(rules) for section, rules in self.rules.items()})
 
 
 def load_phrases(

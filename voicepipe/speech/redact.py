@@ -84,6 +84,12 @@ class Redactor:
     config : RedactionConfig
     finder : SpanFinder, optional
         Looks at every text on top of the rules; by default Presidio where `config` asks for it.
+
+    Examples
+    --------
+    >>> said = Transcript(text="my pin is four eight two one and I waited 45 minutes", language="en")
+    >>> Redactor().redact(said, channel=Channel.CALLER).text
+    'my pin is [code] and I waited 45 minutes'
     """
 
     def __init__(self, config: RedactionConfig | None = None, *, finder: SpanFinder | None = None) -> None:
@@ -126,10 +132,6 @@ class Redactor:
             redactions=redactions,
         )
 
-    def redact_text(self, text: str, *, channel: Channel | None = None, language: str = "") -> str:
-        """Return the next utterance's text with marks in place of private data."""
-        return _masked(text, self._find(text, channel=channel, language=language))
-
     def state(self) -> dict[str, object]:
         """Return what the call is about to say as plain JSON values: kinds and counts, nothing that was said."""
         return {"version": _STATE_VERSION, "expected": self._memory.state()}
@@ -149,7 +151,7 @@ class Redactor:
             )
         self._memory = Memory.restored(state.get("expected"))
 
-    def _find(self, text: str, *, channel: Channel | None, language: str) -> list[Span]:
+    def _find(self, text: str, *, channel: Channel, language: str) -> list[Span]:
         before = Memory(self._memory.expected)
         spans, unsure = self._look(text, self._memory, channel, language)
         for _ in range(_MAX_PASSES if spans else 0):
@@ -161,7 +163,7 @@ class Redactor:
             spans = merge(text, [*spans, *_moved_back(more, spans)])
         return spans
 
-    def _look(self, text: str, memory: Memory, channel: Channel | None, language: str) -> tuple[list[Span], bool]:
+    def _look(self, text: str, memory: Memory, channel: Channel, language: str) -> tuple[list[Span], bool]:
         spans, unsure = find_private(text, memory, channel=channel)
         for name, pattern in self._patterns:
             spans.extend(Span(*found.span(), name) for found in pattern.finditer(text) if found.group())
@@ -174,19 +176,6 @@ class Redactor:
             if span.kind in self._kinds and not any(start <= span.start and span.end <= end for start, end in marks)
         ]
         return merge(text, kept), unsure or bool(self._patterns) or self._finder is not None
-
-
-def redact_text(text: str, *, language: str | None = None, config: RedactionConfig | None = None) -> str:
-    """Return one text, without a call around it, with marks in place of private data.
-
-    Examples
-    --------
-    >>> redact_text("Card 4111 1111-1111 1111, mail anna@example.com, room 12.")
-    'Card [card], mail [email], room 12.'
-    >>> redact_text("my pin is four eight two one and I waited 45 minutes")
-    'my pin is [code] and I waited 45 minutes'
-    """
-    return Redactor(config).redact_text(text, language=language or "")
 
 
 @cache

@@ -84,9 +84,7 @@ class TokenizedText:
             Positions in `text`; `start` is the first character of a token, and `end` lies behind it.
         """
         first, last = bisect_left(self.starts, start), bisect_left(self.starts, end) - 1
-        return min(span[0] for span in self.spans[first : last + 1]), max(
-            span[1] for span in self.spans[first : last + 1]
-        )
+        return self.spans[first][0], self.spans[last][1]
 
     def quote(self, start: int, end: int) -> str:
         """Return the words of the original that ``text[start:end]`` came from."""
@@ -122,8 +120,13 @@ class CodedText:
         self.looked: dict[tuple[object, int], Sequence[int]] = {}
         self._places: dict[str, list[int]] | None = None
 
-    def places(self, codes: frozenset[str] | None) -> Iterable[int]:
-        """Return where a token has one of these codes, in no order; None stands for all codes."""
+    def places(self, codes: frozenset[str] | None, *, opening: bool = False) -> Iterable[int]:
+        """Return where a token has one of these codes, in no order; None stands for all codes.
+
+        With `opening`, only the starts of sentences count.
+        """
+        if opening:
+            return [place for place in self._openings() if codes is None or self.codes[place] in codes]
         if codes is None:
             return range(len(self.codes) - 1)
         if self._places is None:
@@ -132,6 +135,10 @@ class CodedText:
                 self._places.setdefault(code, []).append(place)
         known = self._places
         return [place for code in codes & self.present for place in known[code]]
+
+    def _openings(self) -> list[int]:
+        codes = self.codes
+        return [0, *(place for place in range(1, len(codes) - 1) if codes[place - 1] == Vocabulary.HARD)]
 
 
 class Vocabulary:
@@ -156,6 +163,8 @@ class Vocabulary:
                 if entry not in table:
                     table[entry] = chr(_FIRST_CODE + len(self._codes) + len(self._beginnings))
         self._lengths = sorted({len(beginning) for beginning in self._beginnings}, reverse=True)
+        self._shortest = self._lengths[-1] if self._lengths else 0
+        self._stems = {beginning[: self._shortest] for beginning in self._beginnings}
         self._sorted = sorted([*self._codes.items(), *self._beginnings.items()])
         self._known = {HARD_BREAK: self.HARD, SOFT_BREAK: self.SOFT} | self._codes
 
@@ -176,6 +185,8 @@ class Vocabulary:
         )
 
     def _by_beginning(self, token: str) -> str:
+        if token[: self._shortest] not in self._stems:
+            return self.OTHER
         for length in self._lengths:
             if code := self._beginnings.get(token[:length]):
                 return code
@@ -282,6 +293,10 @@ class Tokenizer:
 @lru_cache(maxsize=16_384)
 def words(text: str) -> tuple[str, ...]:
     """Return the tokens of a piece of text without its punctuation, nothing rewritten or left out."""
+    if text.isalpha():
+        plain, _ = _fold(text)
+        if plain.isalpha() and (plain.isascii() or not _HAN_CHARACTER.search(plain)):
+            return (plain,)
     return tuple(token for token, _, _ in _pieces(text) if token not in (SOFT_BREAK, HARD_BREAK))
 
 

@@ -4,24 +4,27 @@ from pathlib import Path
 
 import pytest
 
-from voicepipe.speech.redact import RedactionConfig, Redactor, redact_text
+from voicepipe.speech.redact import RedactionConfig, Redactor
 from voicepipe.types import Channel, ModelError, Transcript
 
 pytest.importorskip("presidio_analyzer")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+def masked(text: str, config: RedactionConfig, *, language: str = "en") -> str:
+    return Redactor(config).redact(Transcript(text=text, language=language), channel=Channel.CALLER).text
+
+
 def test_its_patterns_add_to_the_rules() -> None:
     config = RedactionConfig(presidio=True)
     text = "send it to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa and mail anna@example.com"
-    assert redact_text(text) == "send it to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa and mail [email]"
-    masked = Redactor(config).redact(Transcript(text=text, language="en"), channel=Channel.CALLER)
-    assert masked.text == "send it to [account] and mail [email]"
+    assert masked(text, RedactionConfig()) == "send it to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa and mail [email]"
+    assert masked(text, config) == "send it to [account] and mail [email]"
 
 
 def test_ordinary_talk_stays() -> None:
     text = "I called three times on 12 May and paid 25,000 dollars"
-    assert redact_text(text, language="en", config=RedactionConfig(presidio=True)) == text
+    assert masked(text, RedactionConfig(presidio=True)) == text
 
 
 def test_a_pipeline_that_is_not_installed_is_named() -> None:
@@ -35,5 +38,5 @@ def test_a_pipeline_finds_names(tmp_path: Path) -> None:
     pipeline.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Emily"}])
     pipeline.to_disk(tmp_path / "pipeline")
     config = RedactionConfig(presidio=True, presidio_models={"en": str(tmp_path / "pipeline")})
-    assert redact_text("I told Emily yesterday", language="en", config=config) == "I told [name] yesterday"
-    assert redact_text("I told Emily yesterday", language="ru", config=config) == "I told Emily yesterday"
+    assert masked("I told Emily yesterday", config) == "I told [name] yesterday"
+    assert masked("I told Emily yesterday", config, language="ru") == "I told Emily yesterday"

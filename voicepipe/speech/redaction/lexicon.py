@@ -242,7 +242,8 @@ class Lexicon:
             for node in nodes:
                 if word in node.exact:
                     following.append(node.exact[word])
-                following.extend(child for stem, child in node.stems if word.startswith(stem))
+                if node.stems:
+                    following += [child for stem, child in node.stems if word.startswith(stem)]
             if not following:
                 break
             nodes = following

@@ -6,12 +6,12 @@ kept, so the memory can be stored with the call.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from voicepipe.speech.redaction.kinds import Kind
 from voicepipe.types import ConfigError
 
-WHOLE_DIGITS = {
+WHOLE_DIGITS: dict[str, int] = {
     Kind.CARD: 13,
     Kind.IBAN: 15,
     Kind.ACCOUNT: 8,
@@ -64,18 +64,28 @@ class Memory:
 
     def of(self, *kinds: str) -> Expectation | None:
         """Return the most recent expectation of these kinds: a strong and unfinished one first, then a strong one."""
-        if not self.expected:
-            return None
-        found = [one for one in self.expected if one.kind in kinds]
-        strong = [one for one in found if one.strong]
-        begun = (one for one in strong if one.digits < WHOLE_DIGITS.get(Kind(one.kind), 10))
-        return next(begun, next(iter(strong or found), None))
+        strong = weak = None
+        for one in self.expected:
+            if one.kind not in kinds:
+                continue
+            if not one.strong:
+                weak = weak or one
+            elif one.digits < WHOLE_DIGITS.get(one.kind, 10):
+                return one
+            else:
+                strong = strong or one
+        return strong or weak
 
     def pass_utterance(self) -> None:
         """Let one utterance go by."""
-        self.expected = tuple(
-            replace(one, utterances_left=one.utterances_left - 1) for one in self.expected if one.utterances_left > 1
-        )
+        if self.expected:
+            self.expected = tuple(
+                [
+                    Expectation(one.kind, one.strong, one.utterances_left - 1, one.digits, one.asked_by)
+                    for one in self.expected
+                    if one.utterances_left > 1
+                ]
+            )
 
     def announce(self, kind: str, *, strong: bool, asked_by: str = "") -> None:
         """Expect a kind from now on."""
@@ -88,7 +98,7 @@ class Memory:
         """Take note that `digits` digits of a kind were said and may go on."""
         known = self.of(kind)
         total = digits + (known.digits if known else 0)
-        whole = total >= WHOLE_DIGITS.get(Kind(kind), 10)
+        whole = total >= WHOLE_DIGITS.get(kind, 10)
         self._put(
             Expectation(
                 kind, strong=True, utterances_left=REPEAT_PATIENCE if whole else PATIENCE, digits=min(total, 99)

@@ -36,7 +36,7 @@ _WORDED = frozenset({Kind.EMAIL, Kind.NAME, Kind.ADDRESS, Kind.DATE_OF_BIRTH, "p
 _BACKCHANNEL = ROLE["link"] | ROLE["filler"]
 
 
-def find_private(text: str, memory: Memory, *, channel: Channel | None) -> tuple[list[Span], bool]:
+def find_private(text: str, memory: Memory, *, channel: Channel) -> tuple[list[Span], bool]:
     """Return what is private in an utterance, in order and without overlap, and update the memory.
 
     The second value says whether another look at the text with its marks may find more: something is left there that
@@ -47,8 +47,8 @@ def find_private(text: str, memory: Memory, *, channel: Channel | None) -> tuple
     text : str
     memory : Memory
         Of the call; modified.
-    channel : Channel or None
-        Who speaks; None where that is unknown.
+    channel : Channel
+        Who speaks.
     """
     tokens = lexicon().read(text)
     if not tokens.words:
@@ -96,11 +96,11 @@ def find_private(text: str, memory: Memory, *, channel: Channel | None) -> tuple
     return private, worded or bool(outside(tokens, atoms, private))
 
 
-def _asked(expected: Expectation | None, channel: Channel | None) -> bool:
+def _asked(expected: Expectation | None, channel: Channel) -> bool:
     """Return whether the other side has asked for words."""
     if expected is None or not expected.asked_by:
         return False
-    return channel in (None, Channel.MIXED) or expected.asked_by != channel
+    return channel is Channel.MIXED or expected.asked_by != channel
 
 
 def _overlap(one: Span, other: Span) -> bool:
@@ -125,7 +125,7 @@ def _remember(
     heard: Sequence[Heard],
     numbers: frozenset[int],
     *,
-    channel: Channel | None,
+    channel: Channel,
 ) -> None:
     if any(sort in "wdh" and not role & _BACKCHANNEL for sort, role in zip(tokens.sorts, tokens.roles, strict=True)):
         memory.pass_utterance()
@@ -142,10 +142,10 @@ def _remember(
             strong = (cue.strength == "strong" or asks) and not _tells(tokens, cue, numbers)
             if strong or kind in NUMERIC:
                 by_agent = kind == Kind.EMAIL and channel is Channel.AGENT
-                asked_by = str(channel or Channel.MIXED) if strong and (by_agent or cue.kind == "password") else ""
+                asked_by = str(channel) if strong and (by_agent or cue.kind == "password") else ""
                 memory.announce(kind, strong=strong, asked_by=asked_by)
         elif cue.kind in (Kind.NAME, Kind.ADDRESS) and cue.strength == "ask":
-            memory.announce(cue.kind, strong=True, asked_by=str(channel or Channel.MIXED))
+            memory.announce(cue.kind, strong=True, asked_by=str(channel))
     for one in heard:
         if one.kind is not Kind.NUMBER or (one.open_end and one.digits < WHOLE_DIGITS[Kind.CARD]):
             memory.hear(one.kind, one.digits)

@@ -76,7 +76,7 @@ class Run:
     @property
     def digits(self) -> str:
         """All digits in the order of speech."""
-        return "".join(atom.digits for atom in self.atoms)
+        return "".join([atom.digits for atom in self.atoms])
 
 
 def read_atoms(tokens: Tokens, lexicon: Lexicon) -> list[Atom]:
