@@ -39,7 +39,7 @@ MAX_CHARACTERS = 2_000
 """How much of a text is looked at; an utterance of 8 s has about 200."""
 MODEL_RULE = "model"
 """Name that stands for the rule where the model made the request."""
-VETO_MARGIN = 1.0
+VETO_MARGIN = 2.0
 """By how many logits the model must be surer where a rule's request was vetoed."""
 
 _KIND_OF_TARGET = {"boss": "supervisor", "escalate": "supervisor", "complaint": "complaint"}
