@@ -42,7 +42,24 @@ def masked(text: str, *, channel: Channel = Channel.MIXED, redactor: Redactor | 
         ("我邮箱zhangsan艾特example点com", "我邮箱[email]"),
         ("GB82 WEST 1234 5698 7654 32 is it", "[iban] is it"),
         ("4821 is my pin", "[code] is my pin"),
-        ("order 88213476", "order [number]"),
+        ("order 88213476", "order 88213476"),
+        (
+            "the claim number is CL 88213476, the contract 77-20418",
+            "the claim number is CL 88213476, the contract 77-20418",
+        ),
+        ("мой заказ 88213476, трек 4410 0923 77", "мой заказ 88213476, трек 4410 0923 77"),
+        ("工单号是88213476，取件码4418", "工单号是88213476，取件码4418"),
+        ("my reference is 4111 1111 1111 1111", "my reference is [card]"),
+        ("номер заказа 89990001122", "номер заказа [phone]"),
+        ("it was 88213476", "it was [number]"),
+        ("0161 496 0752, extension 214", "[phone]"),
+        ("press 2 for extension 214", "press 2 for extension 214"),
+        ("get me on oh double seven, nine hundred won for six", "get me on [phone]"),
+        ("it's r o s e underscore w 9 1", "it's [email]"),
+        ("the account starts with D E eight two", "the account starts with [iban]"),
+        ("пишите две тысячи двести дальше восемь тысяч сто два", "пишите [number]"),
+        ("паспорт на жену зимина анна игоревна", "паспорт на жену [name]"),
+        ("送到阳光花园16栋2单元401室", "送到[address]"),
         ("passport is X 1 2 3 4 5 6 7 8", "passport is [id]"),
         ("NI number is quebec quebec twelve thirty four fifty six charlie", "NI number is [id]"),
         ("license number D as in delta, five five zero, one four four", "license number [id]"),
@@ -88,6 +105,47 @@ def test_a_card_split_over_utterances_goes_piece_by_piece() -> None:
     ]
     for channel, text, written in said:
         assert redactor.redact(Transcript(text=text, language="en"), channel=channel).text == written
+
+
+def read(said: list[tuple[Channel, str, str]]) -> None:
+    redactor = Redactor()
+    for channel, text, written in said:
+        assert redactor.redact(Transcript(text=text, language="en"), channel=channel).text == written
+
+
+def test_a_number_said_in_full_announces_no_other() -> None:
+    read(
+        [
+            (AGENT, "Can I have your card number?", "Can I have your card number?"),
+            (CALLER, "4000 0566 5566 5556", "[card]"),
+            (AGENT, "charging 1280 now, order 5512", "charging 1280 now, order 5512"),
+            (CALLER, "1280", "1280"),
+            (AGENT, "on 5556, right?", "on [card], right?"),
+            (CALLER, "no, sixty five at the end", "no, [card] at the end"),
+            (AGENT, "65, and 12 payments", "[card], and 12 payments"),
+        ]
+    )
+
+
+def test_a_reference_that_was_asked_for_stays() -> None:
+    read(
+        [
+            (AGENT, "what's the order number?", "what's the order number?"),
+            (CALLER, "oh yeah, 4471 2290 1183", "oh yeah, 4471 2290 1183"),
+            (AGENT, "and a card number?", "and a card number?"),
+            (CALLER, "4471 2290", "[card]"),
+        ]
+    )
+
+
+def test_a_name_is_known_again() -> None:
+    read(
+        [
+            (CALLER, "my name is Helen Marlowe", "my name is [name]"),
+            (AGENT, "Marlowe, with an e?", "[name], with an e?"),
+            (CALLER, "M A R L O W E", "[name]"),
+        ]
+    )
 
 
 def test_after_a_while_numbers_are_just_numbers_again() -> None:

@@ -5,23 +5,28 @@ What is masked, in English, Russian and Chinese, written and spoken ("four one o
 
 * ``[card]``, ``[iban]``, ``[account]``, ``[phone]``, ``[id]`` (social security, insurance, passport and taxpayer
   numbers, СНИЛС, ИНН, 身份证), ``[code]`` (PIN, CVV, one-time codes, passwords), ``[email]``, ``[date_of_birth]``;
-* ``[number]``: every other number of six digits and more that is not said as an amount, a date or a time. Order,
-  contract and ticket numbers are personal data by linkage, so they go, too;
+* ``[number]``: every other number of six digits and more that is not said as an amount, a date or a time, and that
+  nothing names. What is named as an order, a ticket, a claim, a contract, a parcel, a part, a door or pick-up code or
+  a postal code stays, because the next agent needs it, unless it has the form of a card, an identity number or a
+  mobile phone;
 * ``[name]`` and ``[address]``, as far as they are announced ("my name is", "I live at") or have a form of their own
-  (a title, a patronymic, house number and street).
+  (a title, a patronymic, house number and street); a name that was found is found again in the same call.
 
 An utterance that has gone out cannot be taken back. So what announces a number ("can I have your card number?") makes
 the next ones private from their first digit, and after a number that stands at the end of an utterance its
 continuation is expected. This errs on the side of masking: shortly after such a question also other numbers
-of three digits and more go.
+of three digits and more go, until the number has been said in full (by its length, its check digits or the numbering
+plan). From then on only its repetition, its correction and its extension go.
 
 What it cannot do: names and addresses that nobody announces ("I told Emily yesterday"), names in lower case behind
-words that may also be followed by others ("this is emily"), streets without a number, passwords
-that begin like talk about one ("my password is correct horse"), nicknames, employers, diagnoses,
-and whatever the recogniser wrote as other words ("for one won one"); the words before "at" where nothing says that an
-e-mail address comes ("purple hat"). A number of up to five digits that is neither announced nor read digit by digit
-stays. It is a filter for quotes and transcripts, no anonymisation in the sense of
-GDPR, recital 26.
+words that may also be followed by others ("this is emily"), streets without a number, passwords that begin like talk
+about one ("my password is correct horse"), nicknames, employers, diagnoses, and whatever the recogniser wrote as
+other words ("for one won one"); the words before "at" where nothing says that an e-mail address comes ("purple hat").
+A number of up to five digits that is neither announced nor read digit by digit stays, and so does a private number
+that is called an order or a ticket and has no check digits (an account number). What tells a repetition and a known
+name is held in the process and not part of `Redactor.state`: a call that is continued elsewhere masks more numbers
+for a while and does not know the names again. It is a filter for quotes and transcripts, no anonymisation in the
+sense of GDPR, recital 26.
 """
 
 import re
@@ -152,12 +157,12 @@ class Redactor:
         self._memory = Memory.restored(state.get("expected"))
 
     def _find(self, text: str, *, channel: Channel, language: str) -> list[Span]:
-        before = Memory(self._memory.expected)
+        before = self._memory.copy()
         spans, unsure = self._look(text, self._memory, channel, language)
         for _ in range(_MAX_PASSES if spans else 0):
             if not unsure:
                 break
-            more, unsure = self._look(_masked(text, spans), Memory(before.expected), channel, language)
+            more, unsure = self._look(_masked(text, spans), before.copy(), channel, language)
             if not more:
                 break
             spans = merge(text, [*spans, *_moved_back(more, spans)])

@@ -1,7 +1,7 @@
 """What a call is about to say."""
 
 from voicepipe.speech.redaction.kinds import Kind
-from voicepipe.speech.redaction.memory import PATIENCE, REPEAT_PATIENCE, TOPIC_PATIENCE, Memory
+from voicepipe.speech.redaction.memory import PATIENCE, REFERENCE, REPEAT_PATIENCE, TOPIC_PATIENCE, Memory
 
 
 def lasting(memory: Memory, kind: Kind) -> int:
@@ -59,3 +59,17 @@ def test_the_memory_comes_back_from_its_state() -> None:
     memory.announce(Kind.NAME, strong=True, asked_by="agent")
     memory.hear(Kind.PHONE, 4)
     assert Memory.restored(memory.state()).expected == memory.expected
+
+
+def test_a_reference_counts_unless_a_private_number_is_half_said() -> None:
+    memory = Memory()
+    memory.announce(REFERENCE, strong=True)
+    assert memory.reference(None) is not None
+    memory.announce(Kind.CARD, strong=True)
+    assert memory.reference(memory.of(Kind.CARD)) is None
+    memory.announce(REFERENCE, strong=True)
+    assert memory.reference(memory.of(Kind.CARD)) is not None
+    memory.hear(Kind.CARD, 4, said="4000")
+    assert memory.reference(memory.of(Kind.CARD)) is None
+    assert Memory.restored(memory.state()).expected == memory.expected
+    assert "4000" not in str(memory.state())

@@ -124,6 +124,22 @@ _SERVICE = re.compile(
 )
 
 
+_MOBILE = re.compile(r"[78][3489]\d{9}|(?:86)?1[3-9]\d{9}|0[1237]\d{8,9}|1?[2-9]\d{2}555\d{4}")
+
+
+_CERTAIN_MOBILE = re.compile(r"[78]9\d{9}|07\d{9}")
+
+
+def is_mobile(digits: str, *, han: bool) -> bool:
+    """Return whether the digits are a mobile number of Russia or the United Kingdom, or said in Chinese, of China."""
+    return bool(_CERTAIN_MOBILE.fullmatch(digits)) or (han and bool(re.fullmatch(r"1[3-9]\d{9}", digits)))
+
+
+def is_mobile_form(digits: str) -> bool:
+    """Return whether the digits can hardly be anything but a telephone number, whatever they are called."""
+    return bool(_MOBILE.fullmatch(digits))
+
+
 def find_ids(text: str) -> list[Span]:
     """Return the numbers of persons that are told by their letters and digits alone."""
     return [Span(*found.span(), Kind.ID) for found in _ID_FORM.finditer(text)]

@@ -1,5 +1,6 @@
 """Letters that are part of a number: "GB 29 NWBK", "D as in delta, five five zero", "quebec quebec 12 charlie"."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from voicepipe.speech.redaction.kinds import Kind
@@ -9,7 +10,13 @@ from voicepipe.speech.redaction.spoken_numbers import Atom, Run
 LETTERED = frozenset({Kind.ID, Kind.IBAN, Kind.ACCOUNT, Kind.NUMBER})
 """Kinds of numbers that may have letters of their own."""
 _SPELLED = frozenset({Kind.ID, Kind.IBAN})  # may be spelled with words for letters, and with pauses
+_THEN = frozenset({"then", "and", "затем", "потом", "дальше", "и"})
+_CONSONANTS = frozenset("bcdfghjklmnpqrstvwxz")
 _MAX_PARTS = 24  # letters, and numbers between letters, that are part of a number
+_IBAN_COUNTRIES = re.compile(  # SWIFT, IBAN Registry (ISO 13616-1)
+    "a[deltz]|b[aeghry]|c[hryz]|d[eko]|e[egs]|f[ior]|g[beilrt]|h[ru]|i[elqst]|jo|k[wz]|l[bcituvy]|m[cdekrtu]|n[lo]"
+    "|p[klst]|qa|r[os]|s[acdeikmtv]|t[lnr]|ua|v[ag]|xk"
+)
 _CHECK_LETTERS = frozenset({"x", "叉", "埃克斯", "艾克斯", "х", "икс"})
 
 
@@ -80,6 +87,20 @@ class Letters:
             length <= 5 and word.isascii() and tokens.text[tokens.starts[index] : tokens.ends[index]].isupper()
         )
 
+    def country_before(self, index: int) -> bool:
+        """Return whether the letters before token `index` are a country's that has IBANs: "DE", "d e", "delta echo"."""
+        tokens, code = self._tokens, ""
+        place = index - 1
+        while place >= 0 and len(code) < 2:
+            if tokens.sorts[place] == "w" and (self.stand_at(place) or tokens.ends[place] - tokens.starts[place] <= 2):
+                code = tokens.words[place] + code
+            elif tokens.roles[place] & ROLE["letter"]:
+                code = tokens.words[place][0] + code
+            elif tokens.words[place] != ",":
+                return False
+            place -= 1
+        return bool(_IBAN_COUNTRIES.fullmatch(code))
+
     def count(self) -> int:
         """Return how many letters stand for themselves outside of the numbers."""
         if self._count is None:
@@ -99,6 +120,8 @@ class Letters:
         tokens, place = self._tokens, first - 1
         if place > 0 and (tokens.words[place] == "-" or (kind in _SPELLED and tokens.words[place] == ",")):
             place -= 1
+        if place > 1 and kind in _SPELLED and tokens.words[place] in _THEN:
+            place -= 1 + (tokens.words[place - 1] == ",")
         if place < 0:
             return None
         if place >= 3 and tokens.words[place - 2 : place] == ["as", "in"] and self._belongs(place - 3, kind):
@@ -117,10 +140,16 @@ class Letters:
     def _part_after(self, last: int, kind: Kind) -> int | None:
         """Return the token after the letter or, after letters, the number that goes on at token `last`."""
         tokens, place = self._tokens, last
-        if place + 1 < len(tokens) and kind in _SPELLED and tokens.words[place] in ",-":
+        if place + 1 < len(tokens) and kind in _SPELLED and tokens.words[place] in ",-，":
+            place += 1
+        while kind is Kind.IBAN and place + 1 < len(tokens) and tokens.roles[place] & ROLE["filler"]:
             place += 1
         if place >= len(tokens):
             return None
+        behind = last - 1 in self._atom_at or self._belongs(last - 1, kind)
+        alone = kind in _SPELLED and place == last and tokens.words[place] in ("a", "i") and behind
+        if alone and (place + 1 == len(tokens) or tokens.sorts[place + 1] == "p" or self._belongs(place + 1, kind)):
+            return place + 1  # "... s m 9 i j"
         if self._belongs(place, kind):
             if tokens.words[place + 1 : place + 3] == ["as", "in"] and place + 3 < len(tokens):
                 return place + 4
@@ -141,6 +170,9 @@ class Letters:
             return False
         if kind in _SPELLED and tokens.roles[index] & ROLE["letter"] and len(tokens.words[index]) > 1:
             return True
+        pair = kind in _SPELLED and len(tokens.words[index]) == 2 and not tokens.roles[index]
+        if pair and _CONSONANTS.issuperset(tokens.words[index]):
+            return True  # "nb": the recogniser's lower case
         if not self.stand_at(index):
             return False
         word = tokens.text[tokens.starts[index] : tokens.ends[index]]

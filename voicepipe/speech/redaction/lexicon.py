@@ -10,10 +10,14 @@ one another. A new language is one more file:
     "double" and the like (``repeat``), and the powers of ten of a positional system (``positional``).
 ``[words]``
     The roles that single words play, by the names in `ROLES`: among them ``letter``, what letters are called ("bravo",
-    "эм"), and ``correction``, what takes something back ("no, sorry").
+    "эм"), ``correction``, what takes something back ("no, sorry"), ``homophone``, what digits are misheard as ("won"),
+    ``amount``, what leads up to a sum ("total", "扣"), and ``place``, what streets are called that is also said
+    otherwise ("hill").
 ``[cues.*]``
     Phrases that say what the next number or words are. ``strong``: they announce it. ``weak``: they are only about the
-    thing. ``maybe``, ``ask``, ``code``: see `voicepipe.speech.redaction.names` and ``addresses``.
+    thing. ``maybe``, ``ask``, ``code``: see `voicepipe.speech.redaction.names` and ``addresses``. Of numbers that are
+    nobody's secret: ``label`` ("room"), ``reference`` ("order number"), ``quantity`` ("how many"), ``extension``.
+    ``dictation``: "write this down". English phrases are taken with "'s", too.
 
 A word may end, or begin, in ``*``: any ending, any beginning.
 """
@@ -30,7 +34,7 @@ ROLES = (
     "filler", "homophone", "link", "copula", "unit", "year_before", "month", "ordinal", "date_link", "date_unit", "at",
     "dot", "joiner", "top_level", "mail_host", "not_mailbox", "street", "dwelling", "not_street", "title", "not_name",
     "after_name", "speaks", "patronymic", "surname", "not_password", "not_address", "told", "idiom", "letter",
-    "correction",
+    "correction", "amount", "place",
 )  # fmt: skip
 """What a word can be; each role is one bit of `Tokens.roles`."""
 
@@ -163,6 +167,8 @@ class Lexicon:
                 for strength, phrases in strengths.items():
                     for phrase in phrases:
                         self._add(phrase, (kind, strength))
+                        if phrase.isascii() and phrase[-1].isalpha():
+                            self._add(f"{phrase}'s", (kind, strength))
 
         self._stem_beginnings = {stem[:3] for stem, _ in self._phrases.stems}
 

@@ -24,6 +24,7 @@ _MAX_MAILBOX = 24  # tokens
 _MAX_ANNOUNCED = 20
 _MAX_ALONE = 10
 _MAX_BETWEEN = 3
+_FEWEST_SPELLED = 4  # letters that are spelled one by one where nothing announces an address
 
 
 def find_emails(
@@ -45,7 +46,8 @@ def find_emails(
     announced = [cue for cue in cues if cue.kind == "email"]
     spans: list[Span] = []
     if not announced and not expected and not tokens.seen & _AT and "@" not in tokens.words:
-        spans = _joined_latin(tokens) if tokens.seen & (_DOT | _JOINER) and not tokens.text.isascii() else []
+        if tokens.seen & (_DOT | _JOINER):
+            spans = _spelled(tokens, numbers) or ([] if tokens.text.isascii() else _joined_latin(tokens))
         return spans, bool(spans)
     index = after = 0
     unfinished = False
@@ -68,6 +70,29 @@ def find_emails(
             spans = _pieces(tokens, numbers, first, expected=expected, alone=said or answer)
             unfinished = bool(spans)
     return spans, unfinished
+
+
+def _spelled(tokens: Tokens, numbers: frozenset[int]) -> list[Span]:
+    """Return what is spelled letter by letter around a word for a sign: "r o s e underscore w 9 1"."""
+    spans: list[Span] = []
+    for index in range(1, len(tokens) - 1):
+        if not tokens.roles[index] & (_DOT | _JOINER) or (spans and tokens.starts[index] < spans[-1].end):
+            continue
+        first, last = index, index + 1
+        while first and (_is_single(tokens, first - 1) or first - 1 in numbers):
+            first -= 1
+        while last < len(tokens) and (
+            _is_single(tokens, last) or last in numbers or tokens.roles[last] & (_DOT | _JOINER)
+        ):
+            last += 1
+        letters = [place for place in range(first, last) if _is_single(tokens, place)]
+        if len(letters) >= _FEWEST_SPELLED and first < index < last - 1:
+            spans.append(_span(tokens, first, last))
+    return spans
+
+
+def _is_single(tokens: Tokens, index: int) -> bool:
+    return tokens.sorts[index] == "w" and tokens.ends[index] - tokens.starts[index] == 1
 
 
 def _joined_latin(tokens: Tokens) -> list[Span]:
@@ -228,6 +253,8 @@ def _mailbox(tokens: Tokens, numbers: frozenset[int], at: int) -> tuple[int, boo
             and _is_letter(tokens, _spelled_by(tokens, before))
         ):
             joined, first = True, _spelled_by(tokens, before)  # "b as in bravo", "b for bravo"
+        elif tokens.words[first] in _COMMAS and tokens.roles[before] & _ORDINARY and before not in numbers:
+            break
         elif first == at or tokens.touches(first) or _goes_on(tokens, numbers, before, first):
             first = before
         else:

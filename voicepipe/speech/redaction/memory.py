@@ -1,14 +1,16 @@
 """What a call is about to say: the redactor's memory from one utterance to the next.
 
 "Can I have your card number?" makes the next numbers private, whoever says them; a number that was read out half may
-go on in the next utterance. Both are remembered as an `Expectation`: a kind and two counts. Nothing that was said is
-kept, so the memory can be stored with the call.
+go on in the next utterance. Both are remembered as an `Expectation`: a kind and two counts. So is talk of a reference
+("which order?"), whose number stays. Nothing that was said is in them, so they can be stored with the call; the digits
+by which a repetition is known (`voicepipe.speech.redaction.said`) are not stored.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from voicepipe.speech.redaction.kinds import Kind
+from voicepipe.speech.redaction.said import Said
 from voicepipe.types import ConfigError
 
 WHOLE_DIGITS: dict[str, int] = {
@@ -22,13 +24,20 @@ WHOLE_DIGITS: dict[str, int] = {
 }
 """Digits after which a number of the kind may be complete; what is expected then is only its repetition."""
 
+_WHOLE = {str(kind): digits for kind, digits in WHOLE_DIGITS.items()}
+
+REFERENCE = "reference"
+"""Expected where the talk is of an order, a ticket, a claim: the next agent needs its number, nobody's secret."""
+
 PATIENCE = 6
 """Utterances with words in them that an expectation outlives, backchannels ("mhm", "go on") not counted."""
 REPEAT_PATIENCE = 3
 """The same, once the number may be complete."""
 TOPIC_PATIENCE = 2
 """The same, where a thing was only talked about ("my card") and no number was asked for."""
-_MAX_EXPECTED = 4
+REFERENCE_PATIENCE = 3
+"""The same, where a reference was named."""
+_MAX_EXPECTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Expectation:
     Attributes
     ----------
     kind : str
-        A `Kind`.
+        A `Kind`, or `REFERENCE`.
     strong : bool
         It was asked for, announced or begun; False where it was only talked about.
     utterances_left : int
@@ -57,10 +66,20 @@ class Expectation:
 
 
 class Memory:
-    """Expectations of a call, the most recent first."""
+    """Expectations of a call, the most recent first, and the digits of the numbers that are expected."""
 
-    def __init__(self, expected: Iterable[Expectation] = ()) -> None:
+    def __init__(self, expected: Iterable[Expectation] = (), said: Said | None = None) -> None:
         self.expected: tuple[Expectation, ...] = tuple(expected)
+        self.names: frozenset[str] = frozenset()  # words of the names that were said; in the process only
+        self.han = False  # there was Chinese
+        self.tail = ""  # the kind of which the last four digits were asked for
+        self.said = said if said is not None else Said()
+
+    def copy(self) -> "Memory":
+        """Return the same, to be changed on its own."""
+        other = Memory(self.expected, self.said.copy())
+        other.tail, other.names, other.han = self.tail, self.names, self.han
+        return other
 
     def of(self, *kinds: str) -> Expectation | None:
         """Return the most recent expectation of these kinds: a strong and unfinished one first, then a strong one."""
@@ -76,29 +95,41 @@ class Memory:
                 strong = strong or one
         return strong or weak
 
-    def pass_utterance(self) -> None:
-        """Let one utterance go by."""
-        if self.expected:
-            self.expected = tuple(
-                [
-                    Expectation(one.kind, one.strong, one.utterances_left - 1, one.digits, one.asked_by)
-                    for one in self.expected
-                    if one.utterances_left > 1
-                ]
-            )
+    def reference(self, expected: Expectation | None) -> Expectation | None:
+        """Return the reference that was named after the private number that is expected, unless that is half said."""
+        place = next((place for place, one in enumerate(self.expected) if one.kind == REFERENCE), None)
+        if place is None:
+            return None
+        said = expected is not None and expected.digits >= _WHOLE.get(expected.kind, 10)
+        if expected is None or not expected.strong or said or self.said.is_whole(expected.kind):
+            return self.expected[place]
+        return self.expected[place] if not expected.digits and place < self.expected.index(expected) else None
 
-    def announce(self, kind: str, *, strong: bool, asked_by: str = "") -> None:
-        """Expect a kind from now on."""
+    def pass_utterance(self, *, heard: Collection[str] = ()) -> None:
+        """Let one utterance go by; what was heard in it does not lapse."""
+        self.expected = tuple(
+            replace(one, utterances_left=max(one.utterances_left - 1, 1))
+            for one in self.expected
+            if one.utterances_left > 1 or one.kind in heard
+        )
+        self.said.keep(one.kind for one in self.expected)
+
+    def announce(self, kind: str, *, strong: bool, asked_by: str = "", patience: int = 0) -> None:
+        """Expect a kind from now on, for as many utterances as are usual unless `patience` says how many."""
         known = self.of(kind)
         if known and known.strong and not strong:
             return
-        self._put(Expectation(kind, strong, PATIENCE if strong else TOPIC_PATIENCE, 0, asked_by))
+        if strong:
+            self.said.begin(kind)
+        usual = REFERENCE_PATIENCE if kind == REFERENCE else PATIENCE if strong else TOPIC_PATIENCE
+        self._put(Expectation(kind, strong, patience or usual, 0, asked_by))
 
-    def hear(self, kind: str, digits: int) -> None:
-        """Take note that `digits` digits of a kind were said and may go on."""
+    def hear(self, kind: str, digits: int, *, said: str = "", by: str = "") -> None:
+        """Take note that `digits` digits of a kind were said and may go on: see `Said.hear`."""
         known = self.of(kind)
-        total = digits + (known.digits if known else 0)
-        whole = total >= WHOLE_DIGITS.get(kind, 10)
+        new = not said or self.said.hear(kind, said, by=by, han=self.han)
+        total = (digits if new else 0) + (known.digits if known else 0)
+        whole = total >= _WHOLE.get(kind, 10)
         self._put(
             Expectation(
                 kind, strong=True, utterances_left=REPEAT_PATIENCE if whole else PATIENCE, digits=min(total, 99)
@@ -147,4 +178,7 @@ def _restored(entry: Mapping[str, object]) -> Expectation:
     left, digits = entry["utterances_left"], entry["digits"]
     if not isinstance(left, int) or not isinstance(digits, int):
         raise TypeError
-    return Expectation(Kind(str(entry["kind"])), bool(entry["strong"]), left, digits, str(entry["asked_by"]))
+    kind = str(entry["kind"])
+    return Expectation(
+        kind if kind == REFERENCE else Kind(kind), bool(entry["strong"]), left, digits, str(entry["asked_by"])
+    )

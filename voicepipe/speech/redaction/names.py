@@ -2,8 +2,10 @@
 
 Cues of names in the language files: ``strong`` announces ("my name is"), ``maybe`` does where the words that follow
 look like a name ("this is ... speaking"), ``ask`` is a question that the other side answers.
+A name that was found once in a call is found again by its words alone.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from voicepipe.speech.redaction.kinds import Kind, Span
@@ -11,11 +13,22 @@ from voicepipe.speech.redaction.lexicon import ROLE, SENTENCE_END, Cue, Tokens
 
 _LINK, _FILLER = ROLE["link"], ROLE["filler"]
 _NOT_NAME, _AFTER_NAME, _SPEAKS = ROLE["not_name"], ROLE["after_name"], ROLE["speaks"]
+_SURNAME = re.compile(
+    r".{2,}(?:[оеё]в|[иы]н|[оеё]ва|[иы]на|[оеё]в[уы]|[иы]н[уы]|[сц]кий|[сц]кая|[сц]кую|[сц]кой|енко|[ую]к|чук|ян|дзе|швили)"
+)
+_LOWER_TITLES = frozenset({"mr", "mrs", "ms", "mister"})
+_PARTICLES = frozenset(
+    {"van", "von", "der", "den", "de", "da", "di", "du", "la", "le", "el", "al", "bin", "ibn", "mac", "st"}
+)
+_FEWEST_SPELLED = 5
+_SHORTEST_AGAIN = 3
 _PASSWORD_IS = frozenset({"is", "was", "it's", "password's", "это", "такой", "是", "为", ":", "—"})
 _IS = frozenset({"is", "was", "it's", "это", "是"})
 
 
-def find_names(tokens: Tokens, cues: Sequence[Cue], *, answer: bool) -> list[Span]:
+def find_names(
+    tokens: Tokens, cues: Sequence[Cue], *, answer: bool, fresh: bool = False, known: frozenset[str] = frozenset()
+) -> list[Span]:
     """Return the names that are announced, titled, carry a patronymic, or answer the other side's question.
 
     Parameters
@@ -23,7 +36,11 @@ def find_names(tokens: Tokens, cues: Sequence[Cue], *, answer: bool) -> list[Spa
     tokens : Tokens
     cues : sequence of Cue
     answer : bool
-        The other side has just asked for a name.
+        The other side has asked for a name.
+    fresh : bool
+        It has done so in the utterance before.
+    known : frozenset of str
+        Words of names that were found in the call: see `name_words`.
     """
     spans: list[Span] = []
     named = [cue for cue in cues if cue.kind == Kind.NAME]
@@ -36,12 +53,102 @@ def find_names(tokens: Tokens, cues: Sequence[Cue], *, answer: bool) -> list[Spa
             continue
         if found:
             spans.append(Span(*tokens.places(*found), Kind.NAME))
+            if tokens.words[found[1] : found[1] + 1] == ["叫"]:  # "我姓欧阳叫欧阳建国"
+                again = _name_after(tokens, found[1] + 1, strict=False)
+                spans += [Span(*tokens.places(*again), Kind.NAME)] if again else []
     spans.extend(_titled(tokens))
+    if tokens.seen & _AFTER_NAME or (answer and fresh) or "it's" in tokens.words[1:5]:
+        spans.extend(_introduced(tokens, answer=answer and fresh))
+    spans.extend(_known(tokens, known) if known else ())
     if answer and not spans:
-        found = _answer(tokens)
+        found = _answer(tokens) or (_first_words(tokens) if fresh else None)
         if found:
             spans.append(Span(*tokens.places(*found), Kind.NAME))
     return spans
+
+
+def name_words(text: str, spans: Sequence[Span]) -> frozenset[str]:
+    """Return the words of the names in a text by which they are known again, spelled ones put together."""
+    found = set()
+    for span in spans:
+        if span.kind == Kind.NAME:
+            said = re.findall(r"[^\W\d_]+", text[span.start : span.end])
+            spelled = len(said) >= _FEWEST_SPELLED and all(len(word) == 1 for word in said)
+            found |= {"".join(said)} if spelled else {word for word in said if len(word) >= _SHORTEST_AGAIN}
+    return frozenset(found)
+
+
+def _known(tokens: Tokens, known: frozenset[str]) -> Iterator[Span]:
+    """Yield the words of names that the call has heard, in the same case, and what spells them."""
+    for index in range(len(tokens)):
+        if tokens.sorts[index] != "w":
+            continue
+        word = tokens.text[tokens.starts[index] : tokens.ends[index]]
+        if word in known and not tokens.roles[index] & (_NOT_NAME | _LINK) and (word[0].isupper() or len(word) > 4):
+            last = index + 1
+            while last - index < 3 and (_is_name_word(tokens, last) or _is_particle(tokens, last)):
+                last += 1
+            yield Span(*tokens.places(index, last), Kind.NAME)
+    words = [index for index in range(len(tokens)) if tokens.sorts[index] != "p"]
+    if len(words) >= _SHORTEST_AGAIN and all(_is_letter(tokens, index) for index in words):
+        spelled = "".join(tokens.words[index] for index in words)
+        if any(word.lower() == spelled for word in known):
+            yield Span(*tokens.places(words[0], words[-1] + 1), Kind.NAME)
+
+
+def _is_letter(tokens: Tokens, index: int) -> bool:
+    return tokens.sorts[index] == "w" and tokens.ends[index] - tokens.starts[index] == 1
+
+
+def _introduced(tokens: Tokens, *, answer: bool) -> Iterator[Span]:
+    """Yield names behind "it's": before "here" or "calling", or as the answer to the question for one."""
+    for index, word in enumerate(tokens.words):
+        if word not in ("it's", "это"):
+            continue
+        first = last = index + 1
+        while last - first < 5 and (_is_name_word(tokens, last) or (last > first and _is_particle(tokens, last))):
+            last += 1
+        here = tokens.words[last : last + 1] == ["here"] and last + 1 < len(tokens) and tokens.sorts[last + 1] != "p"
+        named = first < last < len(tokens) and bool(tokens.roles[last] & _AFTER_NAME) and not here
+        if named or (last - first >= 2 and (answer or _is_greeting(tokens, index, last))):
+            yield Span(*tokens.places(first, last), Kind.NAME)
+        elif answer and word == "it's" and first == last:
+            while last < len(tokens) and tokens.sorts[last] == "w" and not tokens.roles[last] & (_NOT_NAME | _LINK):
+                last += 1
+            if 2 <= last - first <= 3:
+                yield Span(*tokens.places(first, last), Kind.NAME)
+
+
+def _is_greeting(tokens: Tokens, index: int, last: int) -> bool:
+    """Return whether "it's" comes after a greeting, and ordinary words after the name: "hi, it's ..., my"."""
+    return (
+        0 < index <= 4
+        and all(tokens.roles[place] & (_NOT_NAME | _LINK) or tokens.sorts[place] == "p" for place in range(index))
+        and last < len(tokens)
+        and bool(tokens.roles[last] & _NOT_NAME or tokens.sorts[last] == "p")
+    )
+
+
+def _is_particle(tokens: Tokens, index: int) -> bool:
+    return index + 1 < len(tokens) and tokens.words[index] in _PARTICLES and tokens.sorts[index + 1] == "w"
+
+
+def _first_words(tokens: Tokens) -> tuple[int, int] | None:
+    """Return the name that an answer begins with before it goes on to something else."""
+    first = 0
+    while first < len(tokens) and (tokens.sorts[first] == "p" or tokens.roles[first] & (_LINK | _FILLER)):
+        first += 1
+    if first < len(tokens) and tokens.sorts[first] == "w" and not tokens.is_cased(first):
+        if not tokens.roles[first] & _NOT_NAME and _SURNAME.fullmatch(tokens.words[first]):
+            return first, first + 1
+        return None
+    last = first
+    while last < len(tokens) and (_is_name_word(tokens, last) or (last > first and _is_particle(tokens, last))):
+        last += 1
+    while last > first and tokens.words[last : last + 1] == ["-"] and tokens.touches(last) and last + 1 < len(tokens):
+        last += 2  # "Ко-ро-лёв"
+    ends = last < len(tokens) and tokens.sorts[last] == "p"
+    return (first, last) if ends and 1 <= last - first <= 5 and (last - first > 1 or first == 0) else None
 
 
 def _is_cased(tokens: Tokens, index: int) -> bool:
@@ -49,7 +156,7 @@ def _is_cased(tokens: Tokens, index: int) -> bool:
 
 
 def _is_name_word(tokens: Tokens, index: int) -> bool:
-    return index >= 0 and tokens.is_cased(index) and not tokens.roles[index] & (_NOT_NAME | _LINK)
+    return 0 <= index < len(tokens) and tokens.is_cased(index) and not tokens.roles[index] & (_NOT_NAME | _LINK)
 
 
 def _name_after(tokens: Tokens, index: int, *, strict: bool) -> tuple[int, int] | None:
@@ -87,13 +194,16 @@ def _name_after(tokens: Tokens, index: int, *, strict: bool) -> tuple[int, int] 
         words = sum(tokens.sorts[place] == "w" for place in range(first, last))
         following = tokens.roles[last] if last < len(tokens) else 0
         ends = last >= len(tokens) or tokens.words[last] in SENTENCE_END
-        called = tokens.words[index - 1] in ("name's", "is", "имя", "фамилия", "отчество")
+        called = tokens.words[index - 1] in ("name's", "name", "is", "имя", "фамилия", "отчество")
         sure = (
             words >= 2
             or following & _AFTER_NAME
             or called
             or (ends and tokens.words[index - 1] in ("i'm", "am", "name"))
         )
+        surname = tokens.words[index - 1] == "фамилия" and _SURNAME.fullmatch(tokens.words[first])
+        if surname and not cased:
+            return first, first + 1
         if not (following & _SPEAKS or (cased and sure)):
             return None
     return first, last
@@ -148,6 +258,8 @@ def _titled(tokens: Tokens) -> Iterator[Span]:
                 last = first
                 while last - first < 3 and tokens.is_cased(last) and not tokens.roles[last] & _NOT_NAME:
                     last += 1
+                if last == first and tokens.words[index] in _LOWER_TITLES and _is_lower_name(tokens, first):
+                    last += 1
                 if last > first:
                     yield Span(*tokens.places(first, last), Kind.NAME)
         elif role & ROLE["patronymic"] and index and tokens.sorts[index - 1] == "w":
@@ -158,15 +270,39 @@ def _titled(tokens: Tokens) -> Iterator[Span]:
                 continue
             cased = tokens.is_cased(index)
             first, last = before, index + 1
+            is_part = _is_name_word if cased else _is_surname
             if cased and tokens.is_cased(last) and not tokens.roles[last] & _NOT_NAME:
                 last += 1
-            elif cased and first and tokens.is_cased(first - 1) and not tokens.roles[first - 1] & _NOT_NAME:
+            elif first and is_part(tokens, first - 1):
                 first -= 1
+            elif not cased and is_part(tokens, last):
+                last += 1
             yield Span(*tokens.places(first, last), Kind.NAME)
+
+
+def _is_surname(tokens: Tokens, index: int) -> bool:
+    return (
+        index < len(tokens)
+        and tokens.sorts[index] == "w"
+        and not tokens.roles[index] & (_NOT_NAME | _LINK)
+        and bool(_SURNAME.fullmatch(tokens.words[index]))
+    )
+
+
+def _is_lower_name(tokens: Tokens, index: int) -> bool:
+    return (
+        index < len(tokens)
+        and tokens.sorts[index] == "w"
+        and not tokens.roles[index] & (_NOT_NAME | _LINK)
+        and tokens.ends[index] - tokens.starts[index] >= _SHORTEST_AGAIN
+    )
 
 
 def _answer(tokens: Tokens) -> tuple[int, int] | None:
     """Return the words of a short answer that can only be a name."""
+    said = [index for index in range(len(tokens)) if tokens.sorts[index] != "p"]
+    if len(said) >= _SHORTEST_AGAIN and all(_is_letter(tokens, index) for index in said):
+        return said[0], said[-1] + 1
     first = 0
     while first < len(tokens) and (tokens.sorts[first] == "p" or tokens.roles[first] & (_LINK | _FILLER)):
         first += 1
@@ -176,7 +312,7 @@ def _answer(tokens: Tokens) -> tuple[int, int] | None:
     while (
         last < len(tokens)
         and (tokens.sorts[last] == "w" or tokens.words[last] in ("-", ","))
-        and not tokens.roles[last] & (_NOT_NAME | _LINK)
+        and (not tokens.roles[last] & (_NOT_NAME | _LINK) or (last > first and _is_letter(tokens, last)))
     ):
         last += 1
     while last > first and tokens.sorts[last - 1] == "p":

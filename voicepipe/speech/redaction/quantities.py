@@ -16,6 +16,7 @@ _LAST_QUANTITY = re.compile(rf"(?<!\d){_GROUPED}$")
 _FIRST_QUANTITY = re.compile(rf"{_GROUPED}(?!\d)")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3}|(?:[,.'’ ]\d{3})*[,.'’ ]000)(?:\.\d{1,2})?|\d{1,6}000|\d{4,}[.,]\d{1,2}")
 _TIME_WORDS = frozenset({"at", "since", "from", "till", "until", "by", "around", "в", "около", "до", "с", "к", "после"})
+_BETWEEN = frozenset({",", "，", "、", "and", "и", "和"})
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -60,7 +61,7 @@ def _strip_when_end(atoms: list[Atom]) -> list[Atom]:
 def split_at_quantities(tokens: Tokens, atoms: list[Atom]) -> list[Run]:
     """Return what lies between the numbers that are said as quantities, full dates at the ends left out."""
     pieces: list[list[Atom]] = [[]]
-    written = all(atom.sort == "written" for atom in atoms) and sum(len(atom.digits) for atom in atoms) < 10
+    written = all(atom.sort == "written" for atom in atoms) and sum(len(atom.digits) for atom in atoms) < 11
     for atom in atoms:
         if atom.sort == "scale":
             pieces.append([])
@@ -76,7 +77,7 @@ def split_at_quantities(tokens: Tokens, atoms: list[Atom]) -> list[Run]:
     for piece in pieces:
         if piece and not all(atom.when for atom in piece):
             rest = sum(len(atom.digits) for atom in piece if not atom.when)
-            if rest < 4:
+            if rest < 4 or all(atom.when or atom.attached for atom in piece):
                 piece = [atom for atom in piece if not atom.when]
         if piece:
             result.append(Run(tuple(piece)))
@@ -111,7 +112,12 @@ def is_time(tokens: Tokens, piece: Run) -> bool:
 def looks_like_amounts(tokens: Tokens, piece: Run) -> bool:
     """Return whether the number may well be a price, or two numbers named side by side: "7999", "ten and twelve"."""
     if len(piece.atoms) == 1 and piece.atoms[0].sort == "written":
-        return len(piece.digits) == 4 and piece.digits.endswith(("99", "00", "90", "50"))
+        count = len(piece.digits)
+        return (count == 4 and piece.digits.endswith(("99", "90", "50"))) or (
+            count <= 6 and piece.digits.endswith("00")
+        )
+    if len(piece.digits) <= 6 and piece.digits.endswith("00") and len(piece.atoms) <= 3:
+        return True
     written = tokens.text[tokens.starts[piece.first] : tokens.ends[piece.last - 1]]
     if re.fullmatch(r"\d{1,3}(?:[ \u00a0]\d{3})?[ \u00a0]\d\d[09]", written):
         return True
@@ -125,6 +131,18 @@ def is_counting(atoms: Sequence[Atom], *, fewest: int = 4) -> bool:
         return False
     steps = {int(two.digits) - int(one.digits) for one, two in pairwise(atoms)}
     return len(steps) == 1 and steps != {0}
+
+
+def is_list(tokens: Tokens, piece: Run) -> bool:
+    """Return whether two or three amounts are enumerated: "299, 299", "11 and 12", no number that is read in groups."""
+    atoms = piece.atoms
+    if not 2 <= len(atoms) <= 3 or any(atom.digits[0] == "0" or len(atom.digits) > 4 for atom in atoms):
+        return False
+    if any(atom.sort != "written" for atom in atoms):
+        return False
+    return all(tokens.words[one.last] in _BETWEEN for one in atoms[:-1]) and (
+        len(atoms) == 2 or len({atom.digits for atom in atoms}) < len(atoms)
+    )
 
 
 def is_quantity(tokens: Tokens, piece: Run) -> bool:
@@ -147,6 +165,8 @@ def is_quantity(tokens: Tokens, piece: Run) -> bool:
     if len(atoms) >= 2 and (all(round_) or (len(atoms) == 4 and all(round_[:-1]))):
         return True
     if is_counting(atoms) or is_counting(atoms[:-1]):
+        return True
+    if is_list(tokens, piece):
         return True
     rising = all(int(one.digits) < int(two.digits) for one, two in pairwise(atoms) if len(two.digits) <= 2)
     if len(atoms) >= 5 and rising and all(atom.sort == "written" and len(atom.digits) <= 2 for atom in atoms):

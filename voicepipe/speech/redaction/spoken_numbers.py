@@ -25,7 +25,7 @@ _WHEN = re.compile(
     r"|(?:19|20)\d\d[./-](?:0?[1-9]|1[0-2])(?:[./-](?:0?[1-9]|[12]\d|3[01]))?"
     r"|(?:0?[1-9]|[12]\d|3[01])[./](?:0[1-9]|1[0-2])"
     r"|(?:[01]?\d|2[0-4])[:.：][0-5]\d(?:[:：][0-5]\d)?"
-    r"|\d{1,6}[.,]\d{2}"
+    r"|\d{1,6}(?:[.,]\d{2}|\.\d)"
     r")(?!\d|[./-]\d)"
 )
 
@@ -160,7 +160,7 @@ def _spoken(tokens: Tokens, lexicon: Lexicon, index: int) -> Atom | None:
     while place < count:
         place = skip_hyphen(place) if place > index else place
         sort, value = at(place)
-        if group and sort == "digit" and at(place + 1)[0] == "times":
+        if group >= 100 and sort == "digit" and at(place + 1)[0] == "times":
             break  # "seven hundred | nine hundred"
         if (sort == "digit" and floor > 9 and not (composed and value == 0)) or (sort == "teen" and floor > 19):
             group, floor = group + value, 1
