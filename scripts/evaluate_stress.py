@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from seal_model import seal
 from sklearn.metrics import roc_auc_score
 from stress_card import write_card
 from stress_corpora import EMOTIONS, Clip, read_corpora
@@ -371,6 +373,8 @@ def _leave_one_corpus_out(data: Data, *, seed: int, draws: int, model: Path) -> 
                 seed=seed,
                 whisper_sha256=deployed.whisper_sha256,
             )
+            shutil.copy(model / "calm.npz", folder)  # belongs to every model; scores do not depend on it
+            seal(Path(folder))
             scorer = OnnxStressScorer(Path(folder))
         models = {str(speaker): scorer for speaker in np.unique(known.speaker)}
         everybody = np.ones(len(table.clip), dtype=bool)

@@ -307,7 +307,7 @@ class CallAnalysis:
         return utterance.channel is not Channel.AGENT and self.allowed(utterance).words
 
     def wants_recognition(self, utterance: Utterance) -> bool:
-        """Whether anything of an encoder pass would be used: the text, or the embedding of a voice that is scored."""
+        """Whether anything of a recognition would be used: the text, or the embedding of a voice that is scored."""
         return self.wants_voice(utterance) or self.wants_text(utterance)
 
     def recognize(self, utterance: Utterance, *, transcribe: bool = True) -> Recognition | None:
@@ -345,7 +345,7 @@ class CallAnalysis:
         utterance : Utterance
             Utterances of a call come in the order in which they were decided.
         recognition : Recognition or None
-            None where the whole encoder pass was shed.
+            None where text and embedding were shed.
         """
         if not self.allowed(utterance).transcript:
             return []

@@ -6,7 +6,7 @@ threads recognise and score the utterances, the most urgent first. Each call is 
 so that a live call gives what the recording of it gives.
 
 Nothing that is called from outside waits. What does not fit is left out in the order agent's text, caller's text,
-encoder pass, and counted; scoring and events are never left out.
+embedding, and counted; scoring and events are never left out.
 
 Stages told to the observer, in seconds: ``hear`` (one tick of voice activity over all calls), ``wait`` (an utterance,
 from its decision to a worker), ``recognize``, ``understand`` and ``event`` (from the sound of the utterance's last

@@ -1,4 +1,4 @@
-"""What is left out first when the machine is too slow for its calls: agent's text, caller's text, encoder pass."""
+"""What is left out first when the machine is too slow for its calls: agent's text, caller's text, embedding."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class PoolConfig:
     shed_caller_text_s : float
         ... beyond which the caller's utterances get no text either ...
     shed_embedding_s : float
-        ... and beyond which they are scored by prosody alone, without an encoder pass.
+        ... and beyond which they are scored by prosody alone, without the embedding.
     """
 
     workers: int = 2
