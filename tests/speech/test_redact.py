@@ -462,3 +462,15 @@ def test_the_time_is_linear_in_the_length(piece: str) -> None:
 )
 def test_a_time_of_day_is_no_address(said: str) -> None:
     assert masked(said) == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "They say KL311 to Oslo will be late.",
+        "There is a £12 fee plus the £9.40 difference.",
+        "You're through to broadband.",
+    ],
+)
+def test_words_around_a_number_are_no_private_data(said: str) -> None:
+    assert masked(said, channel=AGENT) == said

@@ -183,6 +183,14 @@ def kind_of_number(digits: str, *, written: str, hint: Kind | None) -> Kind:
     return Kind.NUMBER
 
 
+_IBAN_DIGITS = 8
+"""Digits that an IBAN has at the least; words that begin like one pass the check digits at times."""
+
+
+def _digits(text: str) -> int:
+    return sum(char.isdigit() for char in text)
+
+
 def find_ibans(text: str, *, announced: bool) -> list[Span]:
     """Return the IBANs written in a text: with their check digits right, or of any content where one is announced."""
     spans = []
@@ -191,10 +199,10 @@ def find_ibans(text: str, *, announced: bool) -> list[Span]:
         length = len(found.group())
         for count in range(len(parts), 0, -2):
             written = "".join(parts[:count])
-            if iban_holds(re.sub(r"[ -]", "", written).upper()):
+            if _digits(written) >= _IBAN_DIGITS and iban_holds(re.sub(r"[ -]", "", written).upper()):
                 spans.append(Span(found.start(), found.start() + len(written), Kind.IBAN))
                 break
         else:
-            if announced and sum(char.isdigit() for char in found.group()) >= 8:
+            if announced and _digits(found.group()) >= _IBAN_DIGITS:
                 spans.append(Span(found.start(), found.start() + length, Kind.IBAN))
     return spans

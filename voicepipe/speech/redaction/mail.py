@@ -47,7 +47,8 @@ def find_emails(
     spans: list[Span] = []
     if not announced and not expected and not tokens.seen & _AT and "@" not in tokens.words:
         if tokens.seen & (_DOT | _JOINER):
-            spans = _spelled(tokens, numbers) or ([] if tokens.text.isascii() else _joined_latin(tokens))
+            foreign = any(char.isalpha() and not char.isascii() for char in tokens.text)
+            spans = _spelled(tokens, numbers) or (_joined_latin(tokens) if foreign else [])
         return spans, bool(spans)
     index = after = 0
     unfinished = False
