@@ -17,7 +17,7 @@ from stress_telephone import CODECS, RATE_HZ, Backgrounds, through_line
 from voicepipe.stress import slack
 from voicepipe.stress.prosody import FEATURES, PROSODY_VERSION
 from voicepipe.stress.scorer import OnnxStressScorer
-from voicepipe.types import FloatArray, ProsodyFeatures
+from voicepipe.types import EMBEDDING_VERSION, FloatArray, ProsodyFeatures
 
 SILENCE = Backgrounds(noise=(), music=())
 
@@ -147,10 +147,10 @@ def _cache(clips: list[Clip], cache: Path) -> None:
             speech_s=rng.uniform(1.0, 4.0, len(mine)),
             duration_s=np.full(len(mine), 4.0),
             n_samples=np.full(len(mine), 160, np.int64),
-            embedding=embedding.astype(np.float32),
             audio=np.zeros(160 * len(mine), np.int16),
         )
         np.save(folder / f"{corpus}.prosody-{PROSODY_VERSION}.npy", prosody)
+        np.save(folder / f"{corpus}.embedding-{EMBEDDING_VERSION}.npy", embedding.astype(np.float32))
 
 
 @pytest.mark.slow
@@ -190,7 +190,8 @@ def test_trains_writes_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert held_out[0] | held_out[1] == {clip.speaker for clip in clips}
     scorer = OnnxStressScorer(folds / "0")
     with np.load(tmp_path / "cache" / "mulaw" / "one.npz") as held:
-        keys, embedding = held["key"].tolist(), held["embedding"]
+        keys = held["key"].tolist()
+    embedding = np.load(tmp_path / "cache" / "mulaw" / f"one.embedding-{EMBEDDING_VERSION}.npy")
     prosody = np.load(tmp_path / "cache" / "mulaw" / f"one.prosody-{PROSODY_VERSION}.npy")
     of_key = {clip.key: clip for clip in clips}
     scores: dict[float, list[float]] = {0.0: [], 1.0: []}
