@@ -17,7 +17,7 @@ from voicepipe.types import Basis, CallStarted, CallSummary, ConsentApplied, Cov
 
 pytestmark = pytest.mark.slow
 
-MODEL = Path(__file__).parents[2] / "models" / "stress-1"
+MODEL = Path(__file__).parents[2] / "models" / "stress-2"
 DRAWN = "#call[data-drawn]"
 
 
