@@ -115,6 +115,8 @@ def _cache_utterances(
         audio=np.concatenate(audio),
     )
     partial.rename(target)
+    for stale in target.parent.glob(f"{target.stem}.*-*.npy"):  # measured on the utterances before
+        stale.unlink()
 
 
 def _embeddings_beside(path: Path) -> Path:

@@ -179,6 +179,7 @@ class TestFilters:
         page = tab.open(report, "#view=calls")
         first = page.locator("table.calls a.call").all_inner_texts()
         page.click("text=Next")
+        page.wait_for_function(f"() => document.querySelector('table.calls a.call').textContent !== '{first[0]}'")
         second = page.locator("table.calls a.call").all_inner_texts()
         assert len(first) == len(second) == 50
         assert not set(first) & set(second)

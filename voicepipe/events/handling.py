@@ -92,9 +92,8 @@ def release(
     changed : bool
         Whether this made it so; False also where nobody had taken it.
     """
-    table = tables.handling
-    taken = table.delete().where(table.c.event_id == event_id, table.c.kind == "take")
-    changed = connection.execute(taken if anybodys else taken.where(table.c.by == by)).rowcount > 0
+    taken = _give_back(event_id)
+    changed = connection.execute(taken if anybodys else taken.where(tables.handling.c.by == by)).rowcount > 0
     holds = of_alerts(connection, [event_id]).get((event_id, "take"))
     if holds is not None:
         return replace(holds, won=False), changed
@@ -113,11 +112,15 @@ def heed(connection: Connection, feedback: Feedback) -> None:
         claim(connection, kind="take", **common)
     if feedback.outcome == "released":
         # Who writes to the topic answers for what is given back; but a later take stands.
-        table = tables.handling
-        taken = table.delete().where(table.c.event_id == common["event_id"], table.c.kind == "take")
-        connection.execute(taken.where(table.c.at <= text_of(feedback.given_at)))
+        taken = _give_back(common["event_id"])
+        connection.execute(taken.where(tables.handling.c.at <= text_of(feedback.given_at)))
     if feedback.verdict is not None:
         claim(connection, kind="verdict", value=feedback.verdict, **common)
+
+
+def _give_back(event_id: str) -> sa.Delete:
+    table = tables.handling
+    return table.delete().where(table.c.event_id == event_id, table.c.kind == "take")
 
 
 def of_alerts(

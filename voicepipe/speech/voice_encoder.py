@@ -14,7 +14,7 @@ import math
 import mmap
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -28,12 +28,14 @@ LAYERS = 3
 CONTEXT_STEP_S = 0.5
 """The context is the utterance, filled up with silence to a whole multiple of this."""
 
+MEL_FRAMES_PER_S = 100
+"""Whisper's log-mel features come every 10 ms."""
+
 _FORMAT = 6
 _TOKENS = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|nospeech|>", "<|notimestamps|>")
 """A vocabulary for a model that writes nothing."""
 _EMBEDDINGS = "decoder/embeddings/weight"
 _LAYER = re.compile(r"(encoder|decoder)/layer_(\d+)/")
-_MEL_FRAMES_PER_S = 100
 _MEL_FRAMES_PER_ENCODER_FRAME = 2
 
 
@@ -93,8 +95,8 @@ class VoiceEncoder:
         -------
         ndarray, shape (2 * d_model,), float32
         """
-        n_true = min(mel.shape[1], math.ceil(duration_s * _MEL_FRAMES_PER_S))
-        n_context = round(math.ceil(duration_s / CONTEXT_STEP_S) * CONTEXT_STEP_S * _MEL_FRAMES_PER_S)
+        n_true = min(mel.shape[1], math.ceil(duration_s * MEL_FRAMES_PER_S))
+        n_context = round(math.ceil(duration_s / CONTEXT_STEP_S) * CONTEXT_STEP_S * MEL_FRAMES_PER_S)
         encoded = self._model.encode(self._storage(padded(mel, n_frames=n_context)[None]))
         frames = np.asarray(encoded, dtype=np.float32)[0, : math.ceil(n_true / _MEL_FRAMES_PER_ENCODER_FRAME)]
         return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
@@ -149,7 +151,7 @@ def _cut(reader: "_Reader", *, layers: int) -> bytes:
     version, name, revision = reader.number("I"), reader.text(), reader.number("I")
     if version != _FORMAT:
         raise ValueError(f"version {version}")
-    kept = {key: variable for key, variable in reader.variables() if _is_kept(key, layers)}
+    kept = dict(reader.variables(lambda key: _is_kept(key, layers)))
     if not any(key.startswith(f"encoder/layer_{layers - 1}/") for key in kept):
         raise ValueError("too few layers")
     table = kept[_EMBEDDINGS]
@@ -197,12 +199,15 @@ class _Reader:
     def text(self) -> str:
         return self.bytes(self.number("H"))[:-1].decode()
 
-    def variables(self) -> Iterator[tuple[str, _Variable]]:
+    def variables(self, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, _Variable]]:
         for _ in range(self.number("I")):
             key = self.text()
             shape = tuple(self.number("I") for _ in range(self.number("B")))
-            kind = self.number("B")
-            yield key, _Variable(shape=shape, kind=kind, value=self.bytes(self.number("I")))
+            kind, length = self.number("B"), self.number("I")
+            if is_wanted(key):
+                yield key, _Variable(shape=shape, kind=kind, value=self.bytes(length))
+            else:
+                self._at += length
 
     def aliases(self) -> Iterator[tuple[str, str]]:
         for _ in range(self.number("I")):

@@ -20,7 +20,7 @@ import numpy as np
 from voicepipe.speech import processor
 from voicepipe.speech.hallucination import GuardConfig, rejecting_guard
 from voicepipe.speech.processor import InstructionSet
-from voicepipe.speech.voice_encoder import LAYERS, VoiceEncoder, padded
+from voicepipe.speech.voice_encoder import LAYERS, MEL_FRAMES_PER_S, VoiceEncoder, padded
 from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError, Recognition, Transcript, Utterance
 
 MIN_CONTEXT_S = 6.0
@@ -35,7 +35,6 @@ MAX_CONTEXT_S = 30.0
 MAX_UTTERANCE_S = 29.5
 """Longest utterance that is recognised; the last half second of the longest context stays silent."""
 
-_MEL_FRAMES_PER_S = 100
 _LEVEL_DBFS = -20.0  # of the 90th percentile of the frames' RMS
 _LEVEL_FRAME_SAMPLES = 320  # 20 ms
 _MAX_GAIN_DB = 40.0
@@ -201,7 +200,7 @@ class WhisperTranscriber:
         embedding = self._voice.embed(mel, duration_s=duration_s) if embed else None
         if not transcribe:
             return Recognition(transcript=None, embedding=embedding)
-        encoded = self._encode(padded(mel, n_frames=round(context_s(duration_s) * _MEL_FRAMES_PER_S)))
+        encoded = self._encode(padded(mel, n_frames=round(context_s(duration_s) * MEL_FRAMES_PER_S)))
         language_probs = None
         if language not in self._tokenizers:
             language_probs = self._language_probs(encoded)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -237,16 +237,7 @@ async def _alert_cards(visit: Visit, call_id: str) -> Sequence[str]:
 
 def _only(story: Story, fresh: Sequence[ScoredUtterance]) -> Story:
     """Return a story with some of its utterances."""
-    return Story(
-        call=story.call,
-        language=story.language,
-        is_live=story.is_live,
-        length_s=story.length_s,
-        coverage=story.coverage,
-        scope=story.scope,
-        utterances=tuple(fresh),
-        episodes=story.episodes,
-    )
+    return replace(story, utterances=tuple(fresh))
 
 
 def _first_line(story: Story, *, at_s: float | None, first: float | None) -> int:

@@ -24,8 +24,6 @@ WHOLE_DIGITS: dict[str, int] = {
 }
 """Digits after which a number of the kind may be complete; what is expected then is only its repetition."""
 
-_WHOLE = {str(kind): digits for kind, digits in WHOLE_DIGITS.items()}
-
 REFERENCE = "reference"
 """Expected where the talk is of an order, a ticket, a claim: the next agent needs its number, nobody's secret."""
 
@@ -100,7 +98,7 @@ class Memory:
         place = next((place for place, one in enumerate(self.expected) if one.kind == REFERENCE), None)
         if place is None:
             return None
-        said = expected is not None and expected.digits >= _WHOLE.get(expected.kind, 10)
+        said = expected is not None and expected.digits >= WHOLE_DIGITS.get(expected.kind, 10)
         if expected is None or not expected.strong or said or self.said.is_whole(expected.kind):
             return self.expected[place]
         return self.expected[place] if not expected.digits and place < self.expected.index(expected) else None
@@ -129,7 +127,7 @@ class Memory:
         known = self.of(kind)
         new = not said or self.said.hear(kind, said, by=by, han=self.han)
         total = (digits if new else 0) + (known.digits if known else 0)
-        whole = total >= _WHOLE.get(kind, 10)
+        whole = total >= WHOLE_DIGITS.get(kind, 10)
         self._put(
             Expectation(
                 kind, strong=True, utterances_left=REPEAT_PATIENCE if whole else PATIENCE, digits=min(total, 99)
