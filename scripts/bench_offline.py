@@ -23,6 +23,7 @@ from voicepipe.config import load_settings
 from voicepipe.gateways.files import FileSource
 from voicepipe.packaged import PACKAGE
 from voicepipe.pipeline import call as pipeline
+from voicepipe.pipeline.call import MOST_TOGETHER
 from voicepipe.service import Listener
 from voicepipe.types import CallSummary, ScoredUtterance
 
@@ -84,7 +85,10 @@ def main() -> int:
         duration_s = make_call(path, minutes=args.minutes)
         began_s, began_wall_s = time.process_time(), time.perf_counter()
         events = [
-            event for event, _ in listener.listen(FileSource(path, caller_channel="left", language="en").events())
+            event
+            for event, _ in listener.listen(
+                FileSource(path, caller_channel="left", language="en").events(), together=MOST_TOGETHER
+            )
         ]
         total_s, wall_s = time.process_time() - began_s, time.perf_counter() - began_wall_s
     spoken = [event for event in events if isinstance(event, ScoredUtterance)]

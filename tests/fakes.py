@@ -103,6 +103,20 @@ class FakeTranscriber:
             language_probs=self.language_probs if transcribe and not language else None,
         )
 
+    def alike(self, utterance: Utterance) -> int:
+        """Take all for alike."""
+        del utterance
+        return 0
+
+    def transcribe_together(
+        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+    ) -> list[Recognition]:
+        """Transcribe one by one."""
+        return [
+            self.recognize(one, language=language, embed=wanted)
+            for one, language, wanted in zip(utterances, languages, embed, strict=True)
+        ]
+
 
 class FakeScorer:
     """A `StressScorer` whose score is the loudest sample; its baseline counts what went into it."""

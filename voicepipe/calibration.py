@@ -14,7 +14,7 @@ from rich.text import Text
 from voicepipe.config import Settings
 from voicepipe.consent import decide
 from voicepipe.gateways.files import FileSource
-from voicepipe.pipeline.call import AnalysisConfig, Models, analyze_call
+from voicepipe.pipeline.call import MOST_TOGETHER, AnalysisConfig, Models, analyze_call
 from voicepipe.service import Listener
 from voicepipe.stress.calibrate import LabelledCall, SiteFit, fit_site
 from voicepipe.stress.labels import MIN_SHARE, Label, LabelError, labelled, overlap_s, read_labels
@@ -220,7 +220,7 @@ def hear_labelled(
 
 def _scored(source: FileSource, *, models: Models, config: AnalysisConfig) -> list[ScoredUtterance]:
     """Return a recording's utterances but the agent's, in order of decision."""
-    events = analyze_call(source.events(), models=models, config=config)
+    events = analyze_call(source.events(), models=models, config=config, together=MOST_TOGETHER)
     return [event for event in events if isinstance(event, ScoredUtterance) and event.channel is not Channel.AGENT]
 
 
@@ -239,6 +239,18 @@ class _NoRecognition:
         """Return neither text nor embedding."""
         del utterance, language, choose_language, transcribe, embed
         return Recognition(transcript=None, embedding=None)
+
+    def alike(self, utterance: Utterance) -> int:
+        """Return the same for all."""
+        del utterance
+        return 0
+
+    def transcribe_together(
+        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+    ) -> list[Recognition]:
+        """Return neither text nor embedding of any."""
+        del languages, embed
+        return [Recognition(transcript=None, embedding=None)] * len(utterances)
 
 
 def report(calibrated: Calibrated) -> Group:

@@ -1,6 +1,6 @@
 """What the pipeline needs from the world, as Protocols; the adapters live in their own rooms."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from voicepipe.types import (
@@ -92,6 +92,29 @@ class Transcriber(Protocol):
             False leaves out text and language.
         embed : bool
             False leaves out the embedding.
+        """
+        ...
+
+    def alike(self, utterance: Utterance) -> Hashable:
+        """Return what utterances that gain from being transcribed together have in common."""
+        ...
+
+    def transcribe_together(
+        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+    ) -> list[Recognition]:
+        """Transcribe several utterances: each as `recognize` would, but cheaper if they are `alike`.
+
+        Parameters
+        ----------
+        utterances : sequence of Utterance, length n
+        languages : sequence of str, length n
+            ISO 639-1 code of each.
+        embed : sequence of bool, length n
+            Whether the embedding of each is wanted, too.
+
+        Returns
+        -------
+        list of Recognition, length n
         """
         ...
 

@@ -109,9 +109,9 @@ class Listener:
             transcriber=f"whisper-{settings.whisper_model}-{transcriber.arithmetic}",
         )
 
-    def listen(self, media: Iterable[MediaEvent]) -> Iterator[Told]:
+    def listen(self, media: Iterable[MediaEvent], *, together: int = 1) -> Iterator[Told]:
         """Analyse one call; see `voicepipe.pipeline.call.analyze_call`."""
-        events = analyze_call(media, models=self.models, config=self._settings.analysis)
+        events = analyze_call(media, models=self.models, config=self._settings.analysis, together=together)
         return tell_reroutes(events, versions=self.versions, config=self._settings.reroute, books=self.books)
 
 

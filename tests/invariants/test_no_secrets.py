@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from websockets.asyncio.client import connect
 
 from tests.fakes import FakeDetector, FakeScorer, FakeSink, calm_reference
-from tests.gateways.test_server import SPEECH, TwilioCall, closed, fetch, run
+from tests.gateways.test_server import PATIENCE_S, SPEECH, TwilioCall, closed, fetch, run
 from tests.pipeline.test_pool import call_of, media, talk
 from voicepipe.batch.lines import dump, reroute_line, utterance_line
 from voicepipe.config import Settings
@@ -96,6 +96,20 @@ class Confiding:
             transcript=Transcript(text=text, language="en") if transcribe else None,
             embedding=np.full(8, level, np.float32) if embed else None,
         )
+
+    def alike(self, utterance: Utterance) -> int:
+        """Take all for alike."""
+        del utterance
+        return 0
+
+    def transcribe_together(
+        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+    ) -> list[Recognition]:
+        """Transcribe one by one."""
+        return [
+            self.recognize(one, language=language, embed=wanted)
+            for one, language, wanted in zip(utterances, languages, embed, strict=True)
+        ]
 
 
 class Quoting:
@@ -210,7 +224,7 @@ async def live_run(settings: Settings, courier: Courier, transcriber: Confiding)
             await ask("/v1/calls/CA1/consent", json.dumps({"consent": "yes", "note": CARD}).encode())
             await call.say("stop", stop={"callSid": "CA1"})
             await closed(socket)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await done.wait()
         async with connect(f"ws://{address}/v1/twilio/{TOKEN}") as socket:
             await socket.send(f"{{ {CARD} {MAIL}")
@@ -223,8 +237,8 @@ async def live_run(settings: Settings, courier: Courier, transcriber: Confiding)
     finally:
         await server.close()
         await asyncio.to_thread(pool.stop)
-        assert await asyncio.to_thread(scribe.close, 30.0) == 0
-        assert await asyncio.to_thread(courier.flush, 30.0) is None
+        assert await asyncio.to_thread(scribe.close, PATIENCE_S) == 0
+        assert await asyncio.to_thread(courier.flush, PATIENCE_S) is None
     return places | {
         "log": log.getvalue(),
         "metrics": telemetry.metrics().decode(),

@@ -1,6 +1,6 @@
 """One call through `analyze_call`, with fakes for the models."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from tests.fakes import FakeDetector, FakeScorer, FakeTranscriber, calm_referenc
 from voicepipe.pipeline.call import AnalysisConfig, CallAnalysis, Models, analyze_call
 from voicepipe.types import (
     AudioChunk,
+    AudioInputError,
     Call,
     CallEnded,
     CallEvent,
@@ -24,8 +25,10 @@ from voicepipe.types import (
     FloatArray,
     GatewayProtocolError,
     MediaEvent,
+    Recognition,
     Roles,
     ScoredUtterance,
+    Utterance,
 )
 
 RATE_HZ = 8_000
@@ -117,6 +120,37 @@ def test_chunk_size_does_not_change_results(caller: list[int], agent: list[int])
     reference = analyse(call_of(*BOTH), stream(TRACKS, {Channel.CALLER: [4000], Channel.AGENT: [4000]}))
     cut = {Channel.CALLER: [*caller, 1600], Channel.AGENT: [*agent, 1600]}
     assert analyse(call_of(*BOTH), stream(TRACKS, cut)) == reference
+
+
+def test_a_recording_is_recognised_in_larger_pieces_with_the_same_events() -> None:
+    class Gathering(FakeTranscriber):
+        most = 0
+
+        def transcribe_together(
+            self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+        ) -> list[Recognition]:
+            self.most = max(self.most, len(utterances))
+            return super().transcribe_together(utterances, languages=languages, embed=embed)
+
+    events = media(call_of(*BOTH, language=None), stream(TRACKS, {Channel.CALLER: [800], Channel.AGENT: [800]}))
+    alone = list(analyze_call(events, models=models(), config=AnalysisConfig()))
+    transcriber = Gathering()
+    gathered = analyze_call(events, models=models(transcriber=transcriber), config=AnalysisConfig(), together=3)
+    assert list(gathered) == alone
+    assert transcriber.most == 3
+
+
+def test_a_recording_that_breaks_off_is_told_as_far_as_it_goes() -> None:
+    def broken() -> Iterator[MediaEvent]:
+        yield from media(call_of(*BOTH), stream(TRACKS, {Channel.CALLER: [800], Channel.AGENT: [800]}))[:-1]
+        raise AudioInputError("the file ends before its header says")
+
+    told: list[CallEvent] = []
+    with pytest.raises(AudioInputError):
+        told.extend(analyze_call(broken(), models=models(), config=AnalysisConfig(), together=16))
+    whole = analyse(call_of(*BOTH), stream(TRACKS, {Channel.CALLER: [800], Channel.AGENT: [800]}))
+    assert sum(isinstance(event, ScoredUtterance) for event in told) >= 4
+    assert told == whole[: len(told)]
 
 
 def test_agent_audio_never_reaches_the_scorer() -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes import FakeDetector, FakeObserver, FakeScorer, FakeTranscriber, calm_reference
 from voicepipe.pipeline.call import AnalysisConfig, Models, analyze_call
-from voicepipe.pipeline.pool import CallPool
+from voicepipe.pipeline.pool import MOST_AT_ONCE, MOST_AT_ONCE_S, CallPool
 from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.types import (
     AudioChunk,
@@ -250,9 +250,8 @@ def test_the_caller_comes_before_the_agent_and_the_oldest_first() -> None:
         for live in pool._calls.values():
             live.announced = True
         while (job := pool._next_job_held()) is not None:
-            live, waiting = job
-            assert waiting is not None
-            order.append((live.call.call_id, waiting.utterance.channel.value, waiting.utterance.index))
+            assert isinstance(job, list)
+            order += [(live.call.call_id, one.utterance.channel.value, one.utterance.index) for live, one in job]
     assert order == [
         ("both", "agent", 0),  # a caller's utterance waits behind it
         ("both", "caller", 0),
@@ -359,6 +358,79 @@ def test_one_calls_failure_is_survived_and_counted() -> None:
     assert told.summary("bad").coverage.ratio == pytest.approx(0.0)
     assert len(told.utterances("bad", Channel.CALLER)) == 5
     assert sorted({where for where, _ in observer.failures}) == ["frame", "recognize"]
+
+
+class Gathering(FakeTranscriber):
+    """Keeps what it was given at once; its first utterance waits until `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together: list[list[Utterance]] = []
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def recognize(
+        self,
+        utterance: Utterance,
+        *,
+        language: str | None,
+        choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
+        transcribe: bool = True,
+        embed: bool = True,
+    ) -> Recognition:
+        self.begun.set()
+        assert self.go.wait(ALL_S)
+        if utterance.call_id == "bad":
+            raise RuntimeError("out of memory")
+        return super().recognize(utterance, language=language, transcribe=transcribe, embed=embed)
+
+    def alike(self, utterance: Utterance) -> int:
+        return utterance.call_id == "other"
+
+    def transcribe_together(
+        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+    ) -> list[Recognition]:
+        self.together.append(list(utterances))
+        return super().transcribe_together(utterances, languages=languages, embed=embed)
+
+
+def run_gathered(names: Sequence[str]) -> tuple[Gathering, Told, FakeObserver]:
+    """Let one worker meet calls whose utterances wait already, but for the first one."""
+    transcriber = Gathering()
+    pool, told, observer = pool_of(PoolConfig(**(_fields(PATIENT) | {"workers": 1})))
+    pool.equip(models(transcriber=transcriber))
+    push(pool, media(call_of("first", Channel.CALLER), {Channel.CALLER: talk(1, total_s=4.0)}))
+    assert transcriber.begun.wait(ALL_S)
+    for name in names:
+        push(pool, media(call_of(name, *BOTH), TRACKS))
+    deadline_s = time.monotonic() + ALL_S
+    while pool.n_waiting < 1 + 2 * len(STARTS_S) * len(names):
+        assert time.monotonic() < deadline_s
+        threading.Event().wait(0.01)
+    transcriber.go.set()
+    assert pool.drain(ALL_S)
+    assert pool.stop()
+    return transcriber, told, observer
+
+
+def test_what_waits_is_recognised_together_as_if_alone() -> None:
+    transcriber, told, observer = run_gathered(["call-1", "call-2", "other"])
+    assert observer.failures == []
+    assert max(len(some) for some in transcriber.together) == MOST_AT_ONCE
+    assert any(len({one.call_id for one in some}) == 2 for some in transcriber.together), "of several calls"
+    for some in transcriber.together:
+        assert len({transcriber.alike(one) for one in some}) == 1
+        assert sum(one.duration_s for one in some) <= MOST_AT_ONCE_S
+    for name in ("call-1", "call-2", "other"):
+        alone = [*analyze_call(media(call_of(name, *BOTH), TRACKS), models=models(), config=AnalysisConfig())]
+        assert told.events[name] == alone
+
+
+def test_one_that_fails_harms_none_that_are_recognised_with_it() -> None:
+    transcriber, told, observer = run_gathered(["bad", "good"])
+    assert any({one.call_id for one in some} == {"bad", "good"} for some in transcriber.together)
+    assert {where for where, _ in observer.failures} == {"recognize"}
+    assert told.summary("good").coverage.ratio == 1.0
+    assert told.summary("bad").coverage.ratio == pytest.approx(0.0)
 
 
 def test_a_receiver_that_fails_stops_nothing() -> None:

@@ -1,6 +1,7 @@
 """The real Whisper weights on real utterances; marked slow but for what needs no weights."""
 
 import threading
+import unittest.mock
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -11,6 +12,7 @@ import soundfile
 import soxr
 
 from tests import synth
+from voicepipe.speech import whisper
 from voicepipe.speech.processor import has_avx512
 from voicepipe.speech.segment import Segmenter
 from voicepipe.speech.vad import SileroDetector
@@ -148,6 +150,38 @@ def test_quiet_and_loud_lines_read_alike(
     assert after.embedding is not None
     distance = float(np.linalg.norm(after.embedding - before.embedding) / np.linalg.norm(before.embedding))
     assert distance < 0.02
+
+
+@pytest.mark.slow
+def test_utterances_together_read_as_each_alone(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
+    languages = ["en", "en", "ru", "en", "xx", "en"]
+    some = [*spoken[:5], utterance(np.tile(spoken[5].samples, 4))]
+    assert len({transcriber.alike(one) for one in some}) > 1
+    embed = [True, False, True, True, True, False]
+    together = transcriber.transcribe_together(some, languages=languages, embed=embed)
+    for one, language, wanted, joined in zip(some, languages, embed, together, strict=True):
+        alone = transcriber.recognize(one, language=language, embed=wanted)
+        assert joined.transcript is not None
+        assert alone.transcript is not None
+        assert (joined.transcript.text, joined.transcript.language) == (
+            alone.transcript.text,
+            alone.transcript.language,
+        )
+        assert joined.transcript.rejected == alone.transcript.rejected
+        assert joined.transcript.avg_logprob == pytest.approx(alone.transcript.avg_logprob, abs=1e-4)
+        assert (joined.language_probs is None) == (language != "xx")
+        np.testing.assert_array_equal(joined.embedding, alone.embedding)
+
+
+@pytest.mark.slow
+def test_company_gives_no_utterance_more_room(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
+    """A piece too short for what it says is cut off alone; a longer one beside it must not let it go on."""
+    crammed = utterance(np.concatenate([one.samples[::4] for one in spoken[:4]])[: round(0.9 * SAMPLE_RATE_HZ)])
+    longest = max((one for one in spoken if transcriber.alike(one) == 6.0), key=lambda one: one.duration_s)
+    with unittest.mock.patch.object(whisper, "_TOKENS_SPARE", -18):
+        alone = [transcriber.recognize(one, language="en").transcript for one in (crammed, longest)]
+        joined = transcriber.transcribe_together([crammed, longest], languages=["en", "en"], embed=[False, False])
+    assert [one.transcript for one in joined] == alone
 
 
 @pytest.mark.slow

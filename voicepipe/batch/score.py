@@ -15,6 +15,7 @@ from voicepipe.batch.inputs import list_items
 from voicepipe.batch.items import Item
 from voicepipe.batch.scoring import call_lines, opened
 from voicepipe.config import Settings
+from voicepipe.pipeline.call import MOST_TOGETHER
 from voicepipe.service import Courier, Listener, Told
 from voicepipe.types import AudioInputError, CallEvent, CallSummary, Episode, ScoredUtterance
 
@@ -106,7 +107,7 @@ def _score_one(item: Item, listener: Listener, *, courier: Courier | None, table
         console.print(Text(f"\n{item.path}", style="bold"))
     try:
         with opened(item) as source:
-            for event, reroute in listener.listen(source.events()):
+            for event, reroute in listener.listen(source.events(), together=MOST_TOGETHER):
                 if courier is not None:
                     courier.record(event, reroute)
                 story.append((event, reroute))

@@ -11,6 +11,7 @@ from voicepipe.batch.measured import measured
 from voicepipe.batch.remote import fetched, is_address
 from voicepipe.config import Settings
 from voicepipe.gateways.files import FileSource
+from voicepipe.pipeline.call import MOST_TOGETHER
 from voicepipe.service import Listener, Told
 from voicepipe.types import AudioInputError, CallSummary, Episode, ScoredUtterance, VoicepipeError
 
@@ -60,7 +61,7 @@ class Scorer:
         error: str | None = None
         try:
             with opened(item) as source:
-                story.extend(self._listener.listen(source.events()))
+                story.extend(self._listener.listen(source.events(), together=MOST_TOGETHER))
         except AudioInputError as failure:
             stage, error = "decode" if story else "read", str(failure)
         except VoicepipeError as failure:

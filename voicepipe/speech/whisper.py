@@ -10,7 +10,8 @@ The embedding comes from the encoder's first layers (`voicepipe.speech.voice_enc
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,15 +201,66 @@ class WhisperTranscriber:
         embedding = self._voice.embed(mel, duration_s=duration_s) if embed else None
         if not transcribe:
             return Recognition(transcript=None, embedding=embedding)
-        encoded = self._encode(padded(mel, n_frames=round(context_s(duration_s) * MEL_FRAMES_PER_S)))
+        encoded = self._encoded([mel], context=context_s(duration_s))
         language_probs = None
         if language not in self._tokenizers:
             language_probs = self._language_probs(encoded)
             language = choose_language(language_probs) if choose_language else None
             if language not in self._tokenizers:
                 language = max(language_probs, key=language_probs.__getitem__)
-        transcript = self._transcript(utterance, encoded, language)
+        [transcript] = self._transcripts([utterance], encoded, languages=[language])
         return Recognition(transcript=transcript, embedding=embedding, language_probs=language_probs)
+
+    def alike(self, utterance: Utterance) -> float:
+        """Return the length of the encoder's context: utterances that share it are computed in one pass."""
+        return context_s(_duration_s(utterance.samples))
+
+    def transcribe_together(
+        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+    ) -> list[Recognition]:
+        """Transcribe several utterances: each as `recognize` would, but those that are `alike` in one pass.
+
+        The weights are then read once for all of them: two together cost two thirds of one after the other.
+
+        Parameters
+        ----------
+        utterances : sequence of Utterance, length n
+            Each at most 29.5 s long.
+        languages : sequence of str, length n
+            ISO 639-1 code of each; a code that is not in `languages` lets the model detect it.
+        embed : sequence of bool, length n
+            False leaves out the embedding.
+
+        Returns
+        -------
+        list of Recognition, length n
+
+        Raises
+        ------
+        ValueError
+            If an utterance has no samples or is longer than 29.5 s.
+        """
+        recognitions: dict[int, Recognition] = {}
+        passes: dict[float, list[int]] = defaultdict(list)
+        for at, (utterance, language) in enumerate(zip(utterances, languages, strict=True)):
+            passes[self.alike(utterance) if language in self._tokenizers else -at].append(at)
+        for context, members in passes.items():
+            if len(members) == 1:
+                at = members[0]
+                recognitions[at] = self.recognize(utterances[at], language=languages[at], embed=embed[at])
+                continue
+            features = [self._features(utterances[at].samples) for at in members]
+            encoded = self._encoded([mel for mel, _ in features], context=context)
+            transcripts = self._transcripts(
+                [utterances[at] for at in members], encoded, languages=[languages[at] for at in members]
+            )
+            for at, (mel, duration_s), transcript in zip(members, features, transcripts, strict=True):
+                if transcript is None:
+                    recognitions[at] = self.recognize(utterances[at], language=languages[at], embed=embed[at])
+                    continue
+                embedding = self._voice.embed(mel, duration_s=duration_s) if embed[at] else None
+                recognitions[at] = Recognition(transcript=transcript, embedding=embedding)
+        return [recognitions[at] for at in range(len(utterances))]
 
     def embed(self, samples: FloatArray) -> FloatArray:
         """Return the embedding alone, shape (2 * d_model,), as `recognize` gives it.
@@ -228,7 +280,7 @@ class WhisperTranscriber:
 
     def _features(self, samples: FloatArray) -> tuple[FloatArray, float]:
         """Return the log-mel features, shape (n_mels, n), and the length in seconds."""
-        duration_s = samples.shape[0] / SAMPLE_RATE_HZ
+        duration_s = _duration_s(samples)
         if not 0.0 < duration_s <= MAX_UTTERANCE_S:
             raise ValueError(
                 f"An utterance of {duration_s:.2f} s cannot be recognised: it must have samples and be at most "
@@ -242,51 +294,85 @@ class WhisperTranscriber:
             return {"en": 1.0}
         return {token[2:-2]: float(prob) for token, prob in self._model.detect_language(encoded)[0]}
 
-    def _transcript(self, utterance: Utterance, encoded: Any, language: str) -> Transcript:
-        decoded = self._decode(encoded, language=language, duration_s=utterance.samples.shape[0] / SAMPLE_RATE_HZ)
-        rejected = rejecting_guard(
-            decoded.text,
-            tokens=decoded.tokens,
-            ended=decoded.ended,
-            avg_logprob=decoded.avg_logprob,
-            no_speech_prob=decoded.no_speech_prob,
-            speech_prob=utterance.speech_prob,
-            speech_s=utterance.speech_s,
-            config=self.config.guards,
-        )
-        return Transcript(
-            text="" if rejected else decoded.text,
-            language=language,
-            avg_logprob=decoded.avg_logprob,
-            no_speech_prob=decoded.no_speech_prob,
-            rejected=rejected,
-        )
+    def _encoded(self, mels: Sequence[FloatArray], *, context: float) -> Any:
+        """Return what the encoder makes of features, each padded to a context of so many seconds."""
+        n_frames = round(context * MEL_FRAMES_PER_S)
+        return self._encode(np.stack([padded(mel, n_frames=n_frames) for mel in mels]))
 
-    def _decode(self, encoded: Any, *, language: str, duration_s: float) -> _Decoded:
-        tokenizer = self._tokenizers[language]
-        prompt: list[int] = tokenizer.sot_sequence  # without <|notimestamps|>: timestamps are asked for
-        max_new_tokens = min(_MAX_NEW_TOKENS, _TOKENS_SPARE + math.ceil(_TOKENS_PER_S * duration_s))
-        result = self._model.generate(
+    def _transcripts(
+        self, utterances: Sequence[Utterance], encoded: Any, *, languages: Sequence[str]
+    ) -> list[Transcript | None]:
+        """Return the transcripts of one pass; None for one that alone would have been cut short."""
+        heard: list[Transcript | None] = []
+        all_decoded = self._decode(
+            encoded, languages=languages, durations_s=[_duration_s(utterance.samples) for utterance in utterances]
+        )
+        for utterance, language, decoded in zip(utterances, languages, all_decoded, strict=True):
+            if decoded is None:
+                heard.append(None)
+                continue
+            rejected = rejecting_guard(
+                decoded.text,
+                tokens=decoded.tokens,
+                ended=decoded.ended,
+                avg_logprob=decoded.avg_logprob,
+                no_speech_prob=decoded.no_speech_prob,
+                speech_prob=utterance.speech_prob,
+                speech_s=utterance.speech_s,
+                config=self.config.guards,
+            )
+            heard.append(
+                Transcript(
+                    text="" if rejected else decoded.text,
+                    language=language,
+                    avg_logprob=decoded.avg_logprob,
+                    no_speech_prob=decoded.no_speech_prob,
+                    rejected=rejected,
+                )
+            )
+        return heard
+
+    def _decode(self, encoded: Any, *, languages: Sequence[str], durations_s: Sequence[float]) -> list[_Decoded | None]:
+        """Decode utterances in one pass; None for one that took more tokens than it may, while others may take more."""
+        tokenizers = [self._tokenizers[language] for language in languages]
+        prompts: list[list[int]] = [one.sot_sequence for one in tokenizers]  # no <|notimestamps|>: they are asked for
+        max_new_tokens = [min(_MAX_NEW_TOKENS, _TOKENS_SPARE + math.ceil(_TOKENS_PER_S * one)) for one in durations_s]
+        results = self._model.generate(
             encoded,
-            [prompt],
+            prompts,
             beam_size=1,
-            max_length=len(prompt) + max_new_tokens,
+            max_length=len(prompts[0]) + max(max_new_tokens),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
             suppress_tokens=self._suppressed,
             max_initial_timestamp_index=_MAX_FIRST_TIMESTAMP,
-        )[0]
-        tokens: list[int] = result.sequences_ids[0]
-        said = _said(tokens, first_timestamp=tokenizer.timestamp_begin, duration_s=duration_s)
-        return _Decoded(
-            tokens=[token for token in said if token < tokenizer.eot],
-            text=tokenizer.decode(said).strip(),
-            # CTranslate2 divides by the number of tokens without the end token, Whisper counts it.
-            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
-            no_speech_prob=result.no_speech_prob,
-            ended=len(tokens) < max_new_tokens,
         )
+        return [
+            None
+            if len(result.sequences_ids[0]) >= limit < max(max_new_tokens)
+            else _decoded(result, tokenizer, max_new_tokens=limit, duration_s=duration_s)
+            for result, tokenizer, limit, duration_s in zip(
+                results, tokenizers, max_new_tokens, durations_s, strict=True
+            )
+        ]
+
+
+def _decoded(result: Any, tokenizer: Any, *, max_new_tokens: int, duration_s: float) -> _Decoded:
+    tokens: list[int] = result.sequences_ids[0]
+    said = _said(tokens, first_timestamp=tokenizer.timestamp_begin, duration_s=duration_s)
+    return _Decoded(
+        tokens=[token for token in said if token < tokenizer.eot],
+        text=tokenizer.decode(said).strip(),
+        # CTranslate2 divides by the number of tokens without the end token, Whisper counts it.
+        avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+        no_speech_prob=result.no_speech_prob,
+        ended=len(tokens) < max_new_tokens,
+    )
+
+
+def _duration_s(samples: FloatArray) -> float:
+    return len(samples) / SAMPLE_RATE_HZ
 
 
 def context_s(duration_s: float) -> float:
