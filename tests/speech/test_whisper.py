@@ -224,7 +224,8 @@ def test_longer_than_the_short_context_is_heard_to_its_end(
 
 
 @pytest.mark.parametrize(
-    ("duration_s", "expected_s"), [(0.1, 6.0), (4.0, 6.0), (4.01, 6.5), (8.0, 10.0), (28.2, 30.0), (29.5, 30.0)]
+    ("duration_s", "expected_s"),
+    [(0.1, 6.0), (4.0, 6.0), (4.01, 7.0), (8.0, 10.0), (8.3, 11.0), (28.2, 30.0), (29.5, 30.0)],
 )
 def test_context_is_the_utterance_and_a_margin(duration_s: float, expected_s: float) -> None:
     assert context_s(duration_s) == expected_s

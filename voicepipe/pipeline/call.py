@@ -53,8 +53,8 @@ from voicepipe.types import (
 MIN_FRAMES = 4
 """Fewest frames of voice activity (32 ms each) worth a run: one by one they cost three times as much."""
 
-MOST_TOGETHER = 16
-"""Utterances of a recording that are gathered: half of them share a context, and eight in one pass are cheapest."""
+MOST_TOGETHER = 32
+"""Utterances of a recording that are gathered to be recognised: enough that most find others that are alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
