@@ -419,6 +419,7 @@ def summary(study: Study) -> dict[str, Any]:
         "callers": {corpus: corpora.count(corpus) for corpus in sorted(set(corpora))},
         "utterances": len(utterances),
         "utterances_per_call_hour": len(utterances) / sum(one.call.duration_s / 3600.0 for one in study.calls),
+        "median_confidence": float(np.median([u.score.confidence for u in utterances if u.score is not None])),
         "speech_share": sum(u.speech_s for u in utterances) / sum(one.call.duration_s for one in study.calls),
         "spread": {
             str(fold): {
@@ -445,7 +446,7 @@ heard, not how often the callers of a real centre are stressed.
 * {sum(first["callers"].values())} callers ({callers}). A caller has 8 to 130 clips, and long calls repeat them: more
   hours of the same callers are not more callers. The upper limits are over callers.
 * {first["utterances_per_call_hour"]:.0f} utterances of the caller per call-hour; the caller speaks
-  {100 * first["speech_share"]:.0f} % of the time.
+  {100 * first["speech_share"]:.0f} % of the time. The median confidence of a score is {first["median_confidence"]:.2f}.
 * Delay counts from the first stressed utterance; a miss counts as infinite.
 """
     lines = [intro]

@@ -41,10 +41,10 @@ def main() -> None:
         audio = cached_audio(args.cache / MAIN_CONDITION / f"{corpus}.npz")
         labels = labels_of(clips, table)
         for layers in args.layers:
-            transcriber = WhisperTranscriber(args.whisper, voice_layers=layers)
+            transcriber = WhisperTranscriber(args.whisper, voice_layers=[int(one) for one in layers.split("+")])
             embedding = np.stack([transcriber.embed(samples) for samples in audio])
             recalls = [recall(table, labels, embedding, relative=relative) for relative in (False, True)]
-            print(f"{corpus:10} {layers:6d} {recalls[0]:9.3f} {recalls[1]:24.3f}", flush=True)
+            print(f"{corpus:10} {layers:>6} {recalls[0]:9.3f} {recalls[1]:24.3f}", flush=True)
 
 
 def recall(table: Table, labels: Labels, embedding: np.ndarray, *, relative: bool) -> float:
@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--whisper", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path(".cache/stress"))
     parser.add_argument("--corpora", nargs="*", default=["ravdess", "nemo", "emovo", "ased"])
-    parser.add_argument("--layers", nargs="*", type=int, default=[2, LAYERS, 4, 6])
+    parser.add_argument("--layers", nargs="*", default=["2", "3", "4", "6", "+".join(map(str, LAYERS))])
     return parser.parse_args()
 
 

@@ -52,12 +52,12 @@ class Recipe:
         Inverse of the gates' ``C`` (scikit-learn's logistic regression).
     """
 
-    components: int = 320
+    components: int = 512
     penalty_prosody: float = 0.5
-    penalty_embedding: float = 12.0
-    penalty_deviation: float = 3.0
+    penalty_embedding: float = 16.0
+    penalty_deviation: float = 4.0
     expert_penalty_prosody: float = 1.0
-    expert_penalty_embedding: float = 6.0
+    expert_penalty_embedding: float = 8.0
     alone_penalty: float = 0.3
     gate_penalty: float = 4000.0
 

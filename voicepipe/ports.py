@@ -136,7 +136,7 @@ class StressScorer(Protocol):
         Parameters
         ----------
         prosody : ProsodyFeatures
-        embedding : ndarray, shape (2 * d_model,), float32, or None
+        embedding : ndarray, shape (2 * n_layers * d_model,), float32, or None
             None where it was shed: prosody alone is scored.
         speech_s : float
             Seconds of speech in the utterance.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicepipe.speech.voice_encoder import VoiceEncoder, first_layers, padded
+from voicepipe.speech.voice_encoder import LAYERS, VoiceEncoder, first_layers, padded
 from voicepipe.types import FloatArray, ModelError
 
 N_MELS = 80
@@ -26,7 +26,7 @@ def encoder(whisper_dir: Path) -> VoiceEncoder:
 @pytest.mark.parametrize("duration_s", [0.02, 0.3, 2.0, 4.37, 29.5])
 def test_every_length_has_an_embedding(encoder: VoiceEncoder, duration_s: float) -> None:
     embedding = encoder.embed(mel_of(duration_s), duration_s=duration_s)
-    assert embedding.shape == (1024,)
+    assert embedding.shape == (2048,)
     assert embedding.dtype == np.float32
     assert np.isfinite(embedding).all()
 
@@ -44,11 +44,21 @@ def test_all_layers_are_the_whole_encoder(whisper_dir: Path) -> None:
     import ctranslate2
 
     whole = ctranslate2.models.Whisper(str(whisper_dir), device="cpu", compute_type="float32", intra_threads=1)
-    six = VoiceEncoder(whisper_dir, compute_type="float32", cpu_threads=1, num_workers=1, layers=6)
+    six = VoiceEncoder(whisper_dir, compute_type="float32", cpu_threads=1, num_workers=1, layers=[6])
     mel = mel_of(2.0)
     frames = np.asarray(whole.encode(ctranslate2.StorageView.from_array(mel[None])))[0]
     expected = np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
     np.testing.assert_allclose(six.embed(mel, duration_s=2.0), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_layers_stand_side_by_side(encoder: VoiceEncoder, whisper_dir: Path) -> None:
+    mel = mel_of(2.0)
+    each = [
+        VoiceEncoder(whisper_dir, compute_type="int8", cpu_threads=1, num_workers=1, layers=[count]) for count in LAYERS
+    ]
+    expected = np.concatenate([one.embed(mel, duration_s=2.0) for one in each])
+    np.testing.assert_array_equal(encoder.embed(mel, duration_s=2.0), expected)
 
 
 @pytest.mark.slow

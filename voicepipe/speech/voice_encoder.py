@@ -1,8 +1,9 @@
 """How it was said: the first layers of Whisper's encoder give an embedding of the voice.
 
 The encoder's last layers turn sound into what the decoder needs to write it down, and lose the voice on the way; what
-tells emotions apart is clearest in the middle [1]_. CTranslate2 gives the last layer only, so the encoder is loaded a
-second time without its upper half. It is cheap: half of the layers, no decoder, and no context beyond the utterance.
+tells emotions apart is clearest in the middle [1]_. CTranslate2 gives the last layer only, so the encoder is loaded
+again without its upper layers, once for each layer that is read. It is cheap: few layers, no decoder, and no context
+beyond the utterance.
 
 References
 ----------
@@ -14,7 +15,7 @@ import math
 import mmap
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +24,7 @@ import numpy as np
 
 from voicepipe.types import FloatArray, ModelError
 
-LAYERS = 3
+LAYERS = (2, 3)
 """Encoder layers that the embedding is taken after: half of the base model's."""
 CONTEXT_STEP_S = 0.5
 """The context is the utterance, filled up with silence to a whole multiple of this."""
@@ -52,8 +53,8 @@ class VoiceEncoder:
         Threads of one inference.
     num_workers : int
         Inferences at the same time.
-    layers : int
-        Of the encoder.
+    layers : sequence of int
+        After how many layers of the encoder the embedding is taken.
 
     Raises
     ------
@@ -62,27 +63,30 @@ class VoiceEncoder:
     """
 
     def __init__(
-        self, model_dir: Path, *, compute_type: str, cpu_threads: int, num_workers: int, layers: int = LAYERS
+        self, model_dir: Path, *, compute_type: str, cpu_threads: int, num_workers: int, layers: Sequence[int] = LAYERS
     ) -> None:
         import ctranslate2
 
-        cut = first_layers(model_dir / "model.bin", layers=layers)
         vocabulary = "[" + ",".join(f'"{token}"' for token in _TOKENS) + "]"
-        try:
-            self._model: Any = ctranslate2.models.Whisper(
-                str(model_dir),
-                device="cpu",
-                compute_type=compute_type,
-                intra_threads=cpu_threads,
-                inter_threads=num_workers,
-                files={"model.bin": cut, "config.json": b"{}", "vocabulary.json": vocabulary.encode()},
-            )
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"The encoder in {model_dir} cannot be cut to {layers} layers ({error}).") from error
+        self._models: list[Any] = []
+        for count in layers:
+            cut = first_layers(model_dir / "model.bin", layers=count)
+            try:
+                model = ctranslate2.models.Whisper(
+                    str(model_dir),
+                    device="cpu",
+                    compute_type=compute_type,
+                    intra_threads=cpu_threads,
+                    inter_threads=num_workers,
+                    files={"model.bin": cut, "config.json": b"{}", "vocabulary.json": vocabulary.encode()},
+                )
+            except (RuntimeError, ValueError) as error:
+                raise ModelError(f"The encoder in {model_dir} cannot be cut to {count} layers ({error}).") from error
+            self._models.append(model)
         self._storage: Any = ctranslate2.StorageView.from_array
 
     def embed(self, mel: FloatArray, *, duration_s: float) -> FloatArray:
-        """Return the mean, then the standard deviation, over the frames that an utterance covers (20 ms each).
+        """Return mean and standard deviation, layer by layer, over the frames that an utterance covers (20 ms each).
 
         Parameters
         ----------
@@ -93,13 +97,17 @@ class VoiceEncoder:
 
         Returns
         -------
-        ndarray, shape (2 * d_model,), float32
+        ndarray, shape (2 * len(layers) * d_model,), float32
         """
         n_true = min(mel.shape[1], math.ceil(duration_s * MEL_FRAMES_PER_S))
         n_context = round(math.ceil(duration_s / CONTEXT_STEP_S) * CONTEXT_STEP_S * MEL_FRAMES_PER_S)
-        encoded = self._model.encode(self._storage(padded(mel, n_frames=n_context)[None]))
-        frames = np.asarray(encoded, dtype=np.float32)[0, : math.ceil(n_true / _MEL_FRAMES_PER_ENCODER_FRAME)]
-        return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
+        n_frames = math.ceil(n_true / _MEL_FRAMES_PER_ENCODER_FRAME)
+        pooled: list[FloatArray] = []
+        for model in self._models:
+            encoded = model.encode(self._storage(padded(mel, n_frames=n_context)[None]))
+            frames = np.asarray(encoded, dtype=np.float32)[0, :n_frames]
+            pooled += [frames.mean(axis=0), frames.std(axis=0)]
+        return np.concatenate(pooled)
 
 
 def padded(mel: FloatArray, *, n_frames: int) -> FloatArray:

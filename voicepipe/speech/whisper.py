@@ -98,7 +98,7 @@ class WhisperTranscriber:
         Folder with ``model.bin``, ``config.json``, ``tokenizer.json`` and ``vocabulary.txt`` (or ``.json``); see
         `voicepipe.speech.weights`.
     config : WhisperConfig
-    voice_layers : int
+    voice_layers : sequence of int
         Encoder layers that the embedding is taken after; the stress models are trained on the default.
 
     Attributes
@@ -118,7 +118,7 @@ class WhisperTranscriber:
     """
 
     def __init__(
-        self, model_dir: Path, *, config: WhisperConfig | None = None, voice_layers: int = LAYERS
+        self, model_dir: Path, *, config: WhisperConfig | None = None, voice_layers: Sequence[int] = LAYERS
     ) -> None:
         from faster_whisper import WhisperModel
         from faster_whisper.feature_extractor import FeatureExtractor
@@ -266,7 +266,7 @@ class WhisperTranscriber:
         return [recognitions[at] for at in range(len(utterances))]
 
     def embed(self, samples: FloatArray) -> FloatArray:
-        """Return the embedding alone, shape (2 * d_model,), as `recognize` gives it.
+        """Return the embedding alone, shape (2 * n_layers * d_model,), as `recognize` gives it.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ from voicepipe.stress.evidence import WORD_STAKES, log_bound
 from voicepipe.stress.slack import BUDGETS, log_slack
 from voicepipe.types import DoubleArray, ModelError, StressScore
 
-FORMAT = 5
+FORMAT = 6
 """Version of the arrays and of the evidence that their slack was measured for."""
 WORDS_MEAN = 0.05
 """Mean `voicepipe.stress.evidence.outspokenness` of an ordinary calm caller that is bet against where no site has

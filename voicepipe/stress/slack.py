@@ -18,6 +18,9 @@ from voicepipe.types import DoubleArray
 CALL_HOURS = 0.1
 UTTERANCES_PER_CALL_HOUR = 480
 """Shape of the simulated calls: 6 minutes, an utterance of the caller every 7.5 s."""
+UTTERANCE_WEIGHT = 0.81
+"""Weight of the simulated utterances: a second of speech or more, at the square root of 0.66, the median confidence
+that ``scripts/evaluate_calls.py`` prints. Its calls have more utterances, but the pieces of one outburst share one."""
 EARLY_UTTERANCES = 4
 """Utterances of a simulated call whose baseline is not ready."""
 COOL_DOWN_UTTERANCES = 8
@@ -80,7 +83,9 @@ class CalmCalls:
         for t, (between_sd, within_sd) in enumerate(self.spreads):
             voice = bets(self.z[calls, t], between_sd=between_sd, within_sd=within_sd)
             said = None if self.words is None else word_bets(self.words[calls, t], words_mean=self.words_mean)
-            evidence = evidence.accumulate(voice, said, call_hours=1.0 / UTTERANCES_PER_CALL_HOUR)
+            evidence = evidence.accumulate(
+                voice, said, weight=UTTERANCE_WEIGHT, call_hours=1.0 / UTTERANCES_PER_CALL_HOUR
+            )
             reached = evidence.log_voice if self.words is None else evidence.log_total
             peak = np.maximum(peak, reached)
             alarm = (reached >= log_level) & (t >= quiet_until)
