@@ -19,7 +19,7 @@ CALL_HOURS = 0.1
 UTTERANCES_PER_CALL_HOUR = 480
 """Shape of the simulated calls: 6 minutes, an utterance of the caller every 7.5 s."""
 UTTERANCE_WEIGHT = 0.81
-"""Weight of the simulated utterances: a second of speech or more, at the square root of 0.66, the median confidence
+"""Weight of the simulated utterances: a second of speech or more, at the square root of 0.65, the median confidence
 that ``scripts/evaluate_calls.py`` prints. Its calls have more utterances, but the pieces of one outburst share one."""
 EARLY_UTTERANCES = 4
 """Utterances of a simulated call whose baseline is not ready."""
