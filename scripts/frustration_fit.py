@@ -12,8 +12,9 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from voicepipe.speech.frustration import LOGIT_LIMIT, LanguageWeights
-from voicepipe.speech.frustration_cues import CUES, FEATURES, HASH_BITS, CueReader, spelling
+from voicepipe.speech.frustration import HASH_BITS, LOGIT_LIMIT, LanguageWeights
+from voicepipe.speech.frustration_cues import CUES, FEATURES, CueReader
+from voicepipe.speech.spelling import spelling, units
 
 DATA = Path(__file__).parent / "data" / "frustration"
 FRUSTRATED = ("mild", "clear", "strong")
@@ -102,7 +103,12 @@ def tabulate(sentences: Sequence[Sentence], reader: CueReader) -> Table:
             raise SystemExit(f"No words in {sentence.text!r}.")
         for name, value in reading.features.items():
             features[row, column[name]] = value
-        buckets = [bucket for unit, _ in reading.units for bucket in spelling(unit, words_apart=reader.words_apart)]
+        apart = reader.words_apart
+        buckets = [
+            bucket
+            for unit, _ in units(reading.text.tokens, words_apart=apart)
+            for bucket in spelling(unit, words_apart=apart, bits=HASH_BITS)
+        ]
         rows += [row] * len(buckets)
         columns += buckets
         values += [max(len(buckets), 1) ** -0.5] * len(buckets)

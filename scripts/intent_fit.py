@@ -10,9 +10,10 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from voicepipe.speech.intent_model import PATTERN_SCALE, RequestWeights
-from voicepipe.speech.intent_pieces import HASH_BITS, bucket, read_pieces, spelling
+from voicepipe.speech.intent_model import HASH_BITS, PATTERN_SCALE, RequestWeights
+from voicepipe.speech.intent_patterns import read_patterns
 from voicepipe.speech.phrases import PhraseBook
+from voicepipe.speech.spelling import buckets, spelling, units
 
 ROOT = Path(__file__).resolve().parents[1]
 PENALTY = 30.0
@@ -87,15 +88,22 @@ def tabulate(sentences: Sequence[Labelled], book: PhraseBook) -> Table:
     rows, columns, values = [], [], []
     named = np.zeros(len(sentences), dtype=np.bool_)
     for row, sentence in enumerate(sentences):
-        pieces = read_pieces(book, book.tokenizer(sentence.text))
-        if pieces is None:
+        heard = book.tokenizer(sentence.text)
+        found = read_patterns(book, heard)
+        if found is None:
             continue
         named[row] = True
-        units = [one for unit, _ in pieces.units for one in spelling(unit, words_apart=book.script != "han")]
-        patterns = [bucket(pattern) for pattern in pieces.patterns]
-        rows += [row] * (len(units) + len(patterns))
-        columns += units + patterns
-        values += [max(len(units), 1) ** -0.5] * len(units) + [PATTERN_SCALE * len(patterns) ** -0.5] * len(patterns)
+        apart = book.script != "han"
+        spelled = [
+            bucket
+            for unit, _ in units(heard.tokens, words_apart=apart)
+            for bucket in spelling(unit, words_apart=apart, bits=HASH_BITS)
+        ]
+        patterns = buckets(found, bits=HASH_BITS)
+        rows += [row] * (len(spelled) + len(patterns))
+        columns += spelled + patterns
+        values += [max(len(spelled), 1) ** -0.5] * len(spelled)
+        values += [PATTERN_SCALE * len(patterns) ** -0.5] * len(patterns)
     return Table(
         sentences=sentences,
         pieces=sparse.csr_matrix((values, (rows, columns)), shape=(len(sentences), 1 << HASH_BITS)),

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from frustration_fit import DATA, fit_calibrated, read_sentences, tabulate
 
-from voicepipe.speech.frustration_cues import FEATURES, HASH_BITS, LANGUAGES, CueReader
+from voicepipe.speech.frustration import HASH_BITS
+from voicepipe.speech.frustration_cues import FEATURES, LANGUAGES, CueReader
 from voicepipe.speech.model_folder import FORMAT
 
 

@@ -19,8 +19,7 @@ import numpy as np
 from intent_fit import ROOT, TALK, Table, fit, held_out, read_labelled, tabulate
 
 from voicepipe.speech.intent import LANGUAGES, IntentConfig, IntentDetector, load_book
-from voicepipe.speech.intent_model import RequestWeights
-from voicepipe.speech.intent_pieces import HASH_BITS
+from voicepipe.speech.intent_model import HASH_BITS, RequestWeights
 from voicepipe.speech.model_folder import FORMAT
 
 HANDS = ("exotic", "everyday", "callers", "gaps", "classes")

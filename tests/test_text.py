@@ -201,6 +201,21 @@ def test_many_lines_are_read_by_several_processes_as_by_one(reader: WordsReader)
     assert list(chain.from_iterable(together)) == list(read_lines(lines, language=None, reader=reader))
 
 
+def test_more_is_taken_in_while_helpers_read(
+    reader: WordsReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ["get me a manager", "my pin is", "4821", "转人工", "спасибо, до свидания"]
+    lines = [f"{said[number % len(said)]} {number}\n".encode() for number in range(4 * MANY_LINES)]
+    file = tmp_path / "lines.txt"
+    file.write_bytes(b"".join([*lines, b"and no line end"]))
+    monkeypatch.setattr("voicepipe.text.PIECE_BYTES", len(b"".join(lines)) // 3)
+    for most in (2, 1_000):  # this process reads some of them at once, or only the last ones
+        monkeypatch.setattr("voicepipe.text.MOST_BATCHES", most)
+        with file.open("rb") as stream:
+            together = list(chain.from_iterable(read_stream(stream, language=None, reader=reader, processes=2)))
+        assert together == list(read_lines([*lines, b"and no line end"], language=None, reader=reader))
+
+
 def test_a_line_takes_few_steps(reader: WordsReader) -> None:
     """A guard against getting slower that no other load disturbs: it counts calls of functions, not seconds."""
     said = [line.encode() for line in sentences()[::40]]

@@ -8,7 +8,9 @@ import codecs
 import json
 import multiprocessing
 import re
+import select
 import signal
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -28,8 +30,10 @@ PIECE_BYTES = 65_536
 """Most that is taken from a stream at once: what a pipe holds."""
 MANY_LINES = 256
 """Lines that have come at once from which on other processes help."""
-BATCH_LINES = 64
+BATCH_LINES = 32
 """Lines that are given to another process at once."""
+MOST_BATCHES = 64
+"""Batches that may wait for another process; beyond these, lines are read here before more are taken in."""
 
 _Words = tuple[str, str]
 _Found = tuple[HumanRequest | None, Frustration | None]
@@ -130,8 +134,8 @@ def read_stream(
     """Read utterances from a stream: all lines that have come, then all that have come meanwhile, and so on.
 
     Nothing waits for more input: a line that comes alone is answered alone. Many lines that come at once, as those of a
-    file do, are read by several processes and given out in several lists; they are redacted by one, because what a line
-    announces counts in the next.
+    file do, are read by several processes and given out in several lists, while more of them are taken in; they are
+    redacted by one process, because what a line announces counts in the next.
 
     Parameters
     ----------
@@ -147,26 +151,42 @@ def read_stream(
         If the input is UTF-16.
     """
     listener = _Listener(language, redaction)
-    helpers: Executor | None = None
+    shared: _SharedReading | None = None
     begun = b""
     try:
-        while data := stream.read1(PIECE_BYTES):
+        while True:
+            if shared and not _has_more(stream):
+                yield from shared.rest()
+            if not (data := stream.read1(PIECE_BYTES)):
+                break
             *lines, begun = (begun + data).split(b"\n")
-            many = len(lines) >= MANY_LINES
-            if many and helpers is None and processes > 1:
+            heard = map(listener.hear, lines)
+            if shared is None and processes > 1 and len(lines) >= MANY_LINES:
                 helpers = _helpers(processes, reader)
                 processes = processes if helpers else 1
-            heard = map(listener.hear, lines)
-            if many and helpers:
-                yield from _read_by(helpers, heard, reader)
-            else:
+                shared = _SharedReading(helpers, reader) if helpers else None
+            if shared is None:
                 yield [line.read(_judge(reader, line.words)) for line in heard]
+                continue
+            while batch := list(islice(heard, BATCH_LINES)):
+                shared.add(batch)
+                yield from shared.ready()
+        if shared:
+            yield from shared.rest()
         if begun:
             last = listener.hear(begun)
             yield [last.read(_judge(reader, last.words))]
     finally:
-        if helpers:
-            helpers.shutdown(wait=False, cancel_futures=True)
+        if shared:
+            shared.stop()
+
+
+def _has_more(stream: BufferedIOBase) -> bool:
+    """Return whether the next read of a stream will not wait; no where nobody can tell."""
+    try:
+        return bool(select.select([stream], [], [], 0)[0])
+    except (OSError, ValueError):  # no stream of the system, or none that can be asked
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,23 +256,46 @@ def _helpers(processes: int, reader: WordsReader) -> Executor | None:
         return None
 
 
-def _read_by(helpers: Executor, heard: Iterator[_HeardLine], reader: WordsReader) -> Iterator[list[ReadLine]]:
-    """Read lines in batches, the first ones while the next are redacted; what is left after that, read here, too.
+class _SharedReading:
+    """Batches of lines in their order, read by helpers and, where these do not keep up, by this process."""
 
-    The batches that are done first are given out, and so written, while helpers are still at the last ones.
-    """
-    batches: list[list[_HeardLine]] = []
-    given: list[Future[list[_Found]]] = []
-    while batch := list(islice(heard, BATCH_LINES)):
-        batches.append(batch)
-        given.append(helpers.submit(_help, [line.words for line in batch]))
-    found: dict[int, list[_Found]] = {}
-    for number in reversed(range(len(batches))):
-        if given[number].cancel():
-            found[number] = [_judge(reader, line.words) for line in batches[number]]
-    for number, batch in enumerate(batches):
-        results = found[number] if number in found else given[number].result()
-        yield [line.read(one) for line, one in zip(batch, results, strict=True)]
+    def __init__(self, helpers: Executor, reader: WordsReader) -> None:
+        self._helpers, self._reader = helpers, reader
+        self._batches: deque[tuple[list[_HeardLine], Future[list[_Found]]]] = deque()
+
+    def add(self, batch: list[_HeardLine]) -> None:
+        """Take one more batch; if that is too much for the helpers, read it here."""
+        if len(self._batches) < MOST_BATCHES:
+            self._batches.append((batch, self._helpers.submit(_help, [line.words for line in batch])))
+        else:
+            self._batches.append((batch, self._read(batch)))
+
+    def ready(self) -> Iterator[list[ReadLine]]:
+        """Give out the first batches as far as they are done."""
+        while self._batches and self._batches[0][1].done():
+            yield self._next()
+
+    def rest(self) -> Iterator[list[ReadLine]]:
+        """Give out all batches, the last ones read here as long as no helper has begun with them."""
+        for place in reversed(range(len(self._batches))):
+            batch, found = self._batches[place]
+            if found.cancel():
+                self._batches[place] = batch, self._read(batch)
+        while self._batches:
+            yield self._next()
+
+    def stop(self) -> None:
+        """End the helpers."""
+        self._helpers.shutdown(wait=False, cancel_futures=True)
+
+    def _next(self) -> list[ReadLine]:
+        batch, found = self._batches.popleft()
+        return [line.read(one) for line, one in zip(batch, found.result(), strict=True)]
+
+    def _read(self, batch: list[_HeardLine]) -> Future[list[_Found]]:
+        found: Future[list[_Found]] = Future()
+        found.set_result([_judge(self._reader, line.words) for line in batch])
+        return found
 
 
 _reader_of_helper: WordsReader

@@ -37,17 +37,27 @@ def test_texts_without_its_words_need_no_phrase() -> None:
     ],
 )
 def test_of_two_phrases_from_one_token_on_the_first_counts(phrases: list[str], heard: str, quote: str) -> None:
-    finder = Finder(compiled(phrases))
+    finder = Finder({"rule": compiled(phrases)})
     text = TOKENIZER(heard)
-    ((_, spans),) = finder.find(text)
-    assert text.quote(*spans[0]) == quote
+    ((_, ((first, last), *_)),) = finder.find("rule", text.coded)
+    assert " ".join(text.tokens[first:last]) == quote
 
 
 def test_finder_finds_what_each_rule_finds() -> None:
     rules = compiled(["(give|get) me", "agent"], ["never said"], ["me {1} agent", "!(x) {1-1} an"], ["an"])
     text = TOKENIZER("get me an agent, give me an agent")
-    found = dict(Finder(rules).find(text))
+    found = dict(Finder({"rule": rules}).find("rule", text.coded))
     assert list(found) == [0, 2, 3]
-    alone = [Finder([rule]).find(text) for rule in rules]
+    alone = [Finder({"rule": [rule]}).find("rule", text.coded) for rule in rules]
     assert found == {number: spans for number, hits in enumerate(alone) for _, spans in hits}
     assert found[0] == sorted(found[0])
+
+
+def test_sections_are_found_apart() -> None:
+    asked, vetoed = compiled(["give {2} agent", "agent"]), compiled(["not {2} agent"], ["agent"])
+    finder = Finder({"request": asked, "veto": vetoed, "none": ()})
+    for heard in ("do not give me an agent", "agent", "give me my bill"):
+        text = TOKENIZER(heard).coded
+        for section, rules in (("request", asked), ("veto", vetoed), ("none", [])):
+            assert finder.find(section, text) == Finder({"rule": rules}).find("rule", text)
+            assert finder.find(section, text) == finder.find(section, text)

@@ -47,6 +47,7 @@ def text(
     table = format_ is Format.TABLE or (format_ is None and sys.stdout.isatty())
     write, flush = sys.stdout.buffer.write, sys.stdout.buffer.flush
     gc.freeze()
+    gc.set_threshold(50_000)  # lines leave hardly any cycles behind
     gc.enable()
     pieces = read_stream(
         open(sys.stdin.fileno(), "rb", closefd=False),  # noqa: SIM115

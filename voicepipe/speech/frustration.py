@@ -8,8 +8,8 @@ opinion on sentences that no phrase foresees:
 
 .. math:: \mathrm{logit}\,P = b + \sum_i w_i f_i + \frac{1}{\sqrt{n}} \sum_{k=1}^{n} v_{h(k)},
 
-with :math:`f_i` the `voicepipe.speech.frustration_cues.FEATURES` and :math:`h(k)` the hash [1]_ of the text's
-:math:`n` pieces of spelling. The calibration [2]_ is part of the weights. A model is a folder: ``weights.npz`` and
+with :math:`f_i` the `voicepipe.speech.frustration_cues.FEATURES` and :math:`h(k)` the :math:`n` buckets of the text's
+spelling [1]_. The calibration [2]_ is part of the weights. A model is a folder: ``weights.npz`` and
 ``manifest.toml``; ``card.md`` says what was measured and where it fails. The phrases come with the package, and a
 centre can add its own.
 
@@ -22,16 +22,18 @@ References
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from voicepipe.speech.frustration_cues import FEATURES, HASH_BITS, LANGUAGES, CueReader, Reading, buckets, spelling
+from voicepipe.speech.frustration_cues import FEATURES, LANGUAGES, CueReader, Reading
 from voicepipe.speech.identify import language_of
 from voicepipe.speech.model_folder import read_model
-from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK
+from voicepipe.speech.spelling import Spelled, SpellingWeights
+from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK, TokenizedText
 from voicepipe.types import DoubleArray, Frustration, ModelError
 
+HASH_BITS = 15
+"""Units of spelling share ``2 ** HASH_BITS`` weights a language."""
 WORDS_MIN_PROB = 0.2
 """Below this probability no words are named: none of them made the caller sound frustrated."""
 WORDS_MIN_WEIGHT = 0.5
@@ -43,8 +45,6 @@ CLAUSE_WORDS = (3, 12)
 """Fewest and most words of a clause that is named where there is no cue (Chinese: characters)."""
 LOGIT_LIMIT = 5.0
 """No words make more certain than this: probabilities stay within 0.0067 and 0.9933."""
-CACHED_WORDS = 20_000
-"""Words whose weights a language keeps at hand: a word has a dozen pieces, anything else has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,15 +139,7 @@ class _Language:
         self._reader = reader
         self._intercept = weights.intercept
         self._features = dict(zip(FEATURES, weights.features.tolist(), strict=True))
-
-        self._by_bucket = by_bucket = weights.spelling.tolist()
-
-        @lru_cache(maxsize=CACHED_WORDS)
-        def of_word(word: str) -> tuple[float, int]:
-            found = spelling(word, words_apart=True)
-            return sum([by_bucket[one] for one in found]), len(found)
-
-        self._of_word = of_word
+        self._spelling = SpellingWeights(weights.spelling, words_apart=reader.words_apart)
 
     def score(self, text: str) -> tuple[float, tuple[str, ...]] | None:
         """Return probability and words, or None for a text without words."""
@@ -156,23 +148,18 @@ class _Language:
             return None
         weight = self._features
         logit = self._intercept + sum([weight[name] * value for name, value in reading.features.items()])
-        words = (
-            [self._of_word(unit) for unit, _ in reading.units if " " not in unit] if self._reader.words_apart else []
-        )
-        by_bucket = self._by_bucket
-        spelled = [weight for weight, _ in words]
-        spelled += [by_bucket[one] for one in buckets([unit for unit, _ in reading.units[len(words) :]])]
-        scale = 1.0 / math.sqrt(max(sum([count for _, count in words]) + len(spelled) - len(words), 1))
-        logit += scale * sum(spelled)
+        spelled = self._spelling.weigh(reading.text.tokens)
+        scale = 1.0 / math.sqrt(max(spelled.size, 1))
+        logit += scale * sum(spelled.weights)
         prob = 1.0 / (1.0 + math.exp(-LOGIT_LIMIT * math.tanh(logit / LOGIT_LIMIT)))
         if prob < WORDS_MIN_PROB:
             return prob, ()
-        return prob, self._words(reading, [scale * value for value in spelled])
+        return prob, self._words(reading, spelled, scale)
 
-    def _words(self, reading: Reading, spelled: Sequence[float]) -> tuple[str, ...]:
+    def _words(self, reading: Reading, spelled: Spelled, scale: float) -> tuple[str, ...]:
         """Return the phrases that add most: those of cues; where there is no cue, the clause that adds most."""
         text = reading.text
-        named = self._cue_phrases(reading) or self._clause(reading, spelled)
+        named = (self._cue_phrases(reading) if reading.cues else {}) or self._clause(text, spelled, scale)
         strongest = sorted(named, key=lambda span: -named[span])[:MAX_WORDS]
         words = (text.original[start:end].strip() for start, end in strongest if named[start, end] >= WORDS_MIN_WEIGHT)
         return tuple(dict.fromkeys(words))
@@ -180,10 +167,11 @@ class _Language:
     def _cue_phrases(self, reading: Reading) -> dict[tuple[int, int], float]:
         """Return the spans of cues, those that overlap made one, each with what its cues add."""
         named: dict[tuple[int, int], float] = {}
+        spans = reading.text.spans
         for cue in sorted(reading.cues, key=lambda cue: cue.span):
-            if cue.category not in LEXICAL and self._is_one_word(reading, cue.span):
-                continue
             (start, end), weight = cue.span, self._features[cue.category]
+            if cue.category not in LEXICAL and sum(start <= low and high <= end for low, high in spans) < 2:
+                continue  # one word
             last = next(reversed(named), None)
             if last is not None and start < last[1]:
                 weight += named.pop(last)
@@ -191,15 +179,12 @@ class _Language:
             named[start, end] = weight
         return named
 
-    def _is_one_word(self, reading: Reading, span: tuple[int, int]) -> bool:
-        return sum(span[0] <= low and high <= span[1] for low, high in reading.text.spans) < 2
-
-    def _clause(self, reading: Reading, spelled: Sequence[float]) -> dict[tuple[int, int], float]:
+    def _clause(self, text: TokenizedText, spelled: Spelled, scale: float) -> dict[tuple[int, int], float]:
         """Return the clause whose spelling adds most, if it is short enough to be read at a glance."""
-        text = reading.text
         by_token = [0.0] * len(text.tokens)
-        for (_, index), value in zip(reading.units, spelled, strict=True):
-            by_token[index] += value
+        for index, weight in zip(spelled.firsts, spelled.weights, strict=True):
+            by_token[index] += scale * weight
+        spans = text.spans
         clauses: list[list[int]] = [[]]
         for index, token in enumerate(text.tokens):
             if token in (HARD_BREAK, SOFT_BREAK):
@@ -208,7 +193,7 @@ class _Language:
                 clauses[-1].append(index)
         fewest, most = CLAUSE_WORDS
         return {
-            (text.spans[clause[0]][0], text.spans[clause[-1]][1]): sum(by_token[index] for index in clause)
+            (spans[clause[0]][0], spans[clause[-1]][1]): sum(by_token[index] for index in clause)
             for clause in clauses
             if fewest <= len(clause) <= most
         }

@@ -1,4 +1,4 @@
-"""What the words of an utterance show of frustration: named cues, their surroundings, and pieces of its spelling.
+"""What the words of an utterance show of frustration: named cues, and their surroundings.
 
 The cues are phrases in data files, one a language (``frustration_rules/``), which a centre can add to. `CueReader`
 turns a text into numbers; `voicepipe.speech.frustration` weighs them. For the caller's words only.
@@ -9,12 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
-from zlib import crc32
 
 from voicepipe.speech.phrases import PhraseBook, load_phrases
-from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK, TokenizedText
+from voicepipe.speech.tokens import HARD_BREAK, TokenizedText
 from voicepipe.types import ConfigError
 
 LANGUAGES = ("en", "ru", "zh")
@@ -60,8 +58,6 @@ FEATURES = (
     "said_thrice",
 )
 """Names of the values of `Reading.features`, in the order of the weights."""
-HASH_BITS = 15
-"""Pieces of spelling share ``2 ** HASH_BITS`` weights a language."""
 MAX_HITS = 2
 """Times that a category counts in one utterance; the second time counts half."""
 VERY_SHORT = 4
@@ -80,9 +76,6 @@ _THRICE = re.compile(
     r"(?<![^\W\d_])([^\W\d_]{2,})(?:[\s,，、]+\1){2,}|([\u4e00-\u9fff]{2,4})[\s,，、]*\2[\s,，、]*\2", re.IGNORECASE
 )
 """The same word three times in a row: "agent agent agent"."""
-_MASK = (1 << HASH_BITS) - 1
-_SPELLED = (3, 4, 5)
-_HAN_SPELLED = (1, 2, 3, 4)
 
 Span = tuple[int, int]
 
@@ -114,15 +107,11 @@ class Reading:
         The caller's own, without those that a shield covers.
     features : dict of str to float
         Those of `FEATURES` that are not 0.
-    units : list of (str, int)
-        Words and pairs of words (Chinese: sequences of characters), each with the index of its first token; `spelling`
-        takes them apart.
     """
 
     text: TokenizedText
     cues: tuple[Cue, ...]
     features: dict[str, float]
-    units: list[tuple[str, int]]
 
 
 class CueReader:
@@ -160,13 +149,10 @@ class CueReader:
         tokenized = self.book.tokenizer(text)
         tokens = tokenized.tokens
         cues, features = self._cues(tokenized, sum([token[0].isalpha() for token in tokens]))
-        shown = _shown(tokens)
-        return Reading(
-            text=tokenized, cues=cues, features=features, units=_units(shown) if self.words_apart else _han_units(shown)
-        )
+        return Reading(text=tokenized, cues=cues, features=features)
 
     def _cues(self, text: TokenizedText, n_words: int) -> tuple[tuple[Cue, ...], dict[str, float]]:
-        find = self.book.find
+        find = self.book.find_tokens
         features: dict[str, float] = {}
         found: dict[str, list[Span]] = {}
         for rule, spans in find("cue", text):
@@ -187,11 +173,11 @@ class CueReader:
                         continue
                     if any(start < high and low < end for low, high in shields):
                         features["shielded"] = 1.0
-                    elif any(low <= start and f"{HARD_BREAK} " not in text.text[low:start] for low, _ in others):
+                    elif any(low <= start and HARD_BREAK not in text.tokens[low:start] for low, _ in others):
                         features["cue_of_another"] = 1.0
                     else:
                         seen[category] = seen.get(category, 0) + 1
-                        cues.append(Cue(category=category, span=text.span(start, end)))
+                        cues.append(Cue(category=category, span=text.span_of(start, end)))
         if "*" in text.original or "#" in text.original:
             for match in _MASKED.finditer(text.original):
                 seen["profanity"] = seen.get("profanity", 0) + 1
@@ -212,29 +198,6 @@ class CueReader:
         return tuple(cues), features
 
 
-def spelling(unit: str, *, words_apart: bool) -> tuple[int, ...]:
-    """Return which of the ``2 ** HASH_BITS`` weights a unit of a text has.
-
-    Parameters
-    ----------
-    unit : str
-        As in `Reading.units`.
-    words_apart : bool
-        True where words are written apart: a word then has a weight for itself and one for each sequence of 3 to 5 of
-        its characters, edges included. Everything else has one.
-    """
-    strings = [unit]
-    if words_apart and " " not in unit:
-        padded = f" {unit} "
-        strings += [padded[at : at + n] for n in _SPELLED for at in range(len(padded) - n + 1)]
-    return tuple(buckets(strings))
-
-
-def buckets(pieces: Iterable[str]) -> list[int]:
-    """Return which of the ``2 ** HASH_BITS`` weights each piece has."""
-    return [crc32(piece.encode()) & _MASK for piece in pieces]
-
-
 def _merged(spans: Iterable[Span]) -> list[Span]:
     """Return spans in the order of their starts, with those that overlap made one."""
     merged: list[Span] = []
@@ -244,25 +207,3 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append((start, end))
     return merged
-
-
-def _shown(tokens: Sequence[str]) -> list[str]:
-    """Return the tokens with marks and breaks empty, and numbers 0."""
-    return [
-        "" if token[0] == "[" or token in (HARD_BREAK, SOFT_BREAK) else "0" if token[0].isdecimal() else token
-        for token in tokens
-    ]
-
-
-def _units(shown: Sequence[str]) -> list[tuple[str, int]]:
-    units = [(token, index) for index, token in enumerate(shown) if token]
-    return units + [(f"{one} {two}", index) for index, (one, two) in enumerate(pairwise(shown))]
-
-
-def _han_units(shown: Sequence[str]) -> list[tuple[str, int]]:
-    return [
-        ("".join(shown[index : index + length]), index)
-        for length in _HAN_SPELLED
-        for index in range(len(shown) - length + 1)
-        if shown[index]
-    ]

@@ -11,9 +11,9 @@ SCRIPT_LANGUAGES = {"latin": "en", "cyrillic": "ru", "han": "zh"}
 """The language that a script is taken for, ISO 639-1."""
 
 _LETTERS = {
-    "latin": re.compile(r"[A-Za-zÀ-ɏ]"),
-    "cyrillic": re.compile(r"[\u0400-\u052f]"),
-    "han": re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"),
+    "latin": re.compile(r"[A-Za-zÀ-ɏ]+"),
+    "cyrillic": re.compile(r"[\u0400-\u052f]+"),
+    "han": re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+"),
 }
 _LETTERS_PER_WORD = {"latin": 12.0, "cyrillic": 6.0, "han": 1.7}
 """So that scripts are compared by words, not by letters. A Latin word counts half: names and terms are written in Latin
@@ -33,7 +33,9 @@ def script_of(text: str) -> str | None:
     plain = _OTHER.sub(" ", text) if "[" in text or "@" in text or "://" in text else text
     if plain.isascii():
         return "latin" if _LETTERS["latin"].search(plain) else None
-    sizes = {script: len(letters.findall(plain)) / _LETTERS_PER_WORD[script] for script, letters in _LETTERS.items()}
+    sizes = {
+        script: len("".join(letters.findall(plain))) / _LETTERS_PER_WORD[script] for script, letters in _LETTERS.items()
+    }
     best = max(sizes, key=sizes.__getitem__)
     return best if sizes[best] > 0 else None
 

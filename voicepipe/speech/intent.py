@@ -23,7 +23,7 @@ from pathlib import Path
 from types import NoneType
 
 from voicepipe.packaged import packaged
-from voicepipe.speech import intent_pieces
+from voicepipe.speech import intent_patterns
 from voicepipe.speech.identify import script_of
 from voicepipe.speech.intent_model import RequestModel
 from voicepipe.speech.matching import Rule
@@ -217,7 +217,7 @@ def load_book(language: str, *own: Path, with_concepts: bool) -> PhraseBook:
     if not with_concepts:
         return load_phrases(shipped / f"{language}.toml", *own, sections=_SECTIONS)
     concepts = shipped / f"{language}.concepts.toml"
-    return load_phrases(shipped / f"{language}.toml", concepts, *own, sections=_SECTIONS | intent_pieces.SECTIONS)
+    return load_phrases(shipped / f"{language}.toml", concepts, *own, sections=_SECTIONS | intent_patterns.SECTIONS)
 
 
 _Hit = tuple[tuple[int, int, int, int], HumanRequest]

@@ -1,6 +1,6 @@
 r"""P(asks for a human) of an utterance, beside the rules of `voicepipe.speech.intent`.
 
-A logistic regression a language over `voicepipe.speech.intent_pieces`:
+A logistic regression a language over `voicepipe.speech.spelling` and `voicepipe.speech.intent_patterns`:
 
 .. math::
     \mathrm{logit}\,P = b + \frac{1}{\sqrt{n}} \sum_{k=1}^{n} v_{h(k)} + \frac{c}{\sqrt{m}} \sum_{j=1}^{m} v_{h(j)},
@@ -17,20 +17,21 @@ References
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from voicepipe.speech.intent_pieces import HASH_BITS, buckets, read_pieces, spelling
+from voicepipe.speech.identify import SCRIPT_LANGUAGES
+from voicepipe.speech.intent_patterns import read_patterns
 from voicepipe.speech.model_folder import read_model
 from voicepipe.speech.phrases import PhraseBook
+from voicepipe.speech.spelling import SpellingWeights, buckets
 from voicepipe.speech.tokens import HARD_BREAK, SOFT_BREAK, TokenizedText
 from voicepipe.types import DoubleArray, ModelError
 
+HASH_BITS = 16
+"""Units of spelling and patterns share ``2 ** HASH_BITS`` weights a language."""
 PATTERN_SCALE = 2.0
 """How much more patterns of concepts count than spelling."""
-CACHED_WORDS = 20_000
-"""Words whose weights a language keeps at hand: a word has a dozen pieces, anything else has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class Opinion:
     def span(self, heard: TokenizedText) -> tuple[int, int]:
         """Return the words that speak most for a request, as positions in ``heard.text``."""
         first, last = _strongest(heard.tokens, self.by_token)
-        return heard.starts[first], (*heard.starts[1:], len(heard.text))[last]
+        return heard.starts[first], heard.starts[last + 1]
 
 
 class RequestModel:
@@ -91,7 +92,10 @@ class RequestModel:
 
     def __init__(self, *, model_id: str, weights: Mapping[str, RequestWeights]) -> None:
         self.model_id = model_id
-        self._languages = {language: _Language(one) for language, one in weights.items()}
+        self._languages = {
+            language: _Language(one, words_apart=language != SCRIPT_LANGUAGES["han"])
+            for language, one in weights.items()
+        }
 
     @classmethod
     def load(cls, model_dir: Path) -> "RequestModel":
@@ -116,7 +120,7 @@ class RequestModel:
         Parameters
         ----------
         book : PhraseBook
-            Of one of the model's `languages`, with the sections of `voicepipe.speech.intent_pieces.SECTIONS`.
+            Of one of the model's `languages`, with the sections of `voicepipe.speech.intent_patterns.SECTIONS`.
         heard : TokenizedText
             Made by the book's tokenizer.
         """
@@ -124,30 +128,23 @@ class RequestModel:
 
 
 class _Language:
-    def __init__(self, weights: RequestWeights) -> None:
+    def __init__(self, weights: RequestWeights, *, words_apart: bool) -> None:
         self._weights = weights
-        self._by_bucket = by_bucket = weights.pieces.tolist()
-
-        @lru_cache(maxsize=CACHED_WORDS)
-        def of_word(word: str) -> tuple[float, int]:
-            found = spelling(word, words_apart=True)
-            return sum([by_bucket[one] for one in found]), len(found)
-
-        self._of_word = of_word
+        self._by_bucket = weights.pieces.tolist()
+        self._spelling = SpellingWeights(weights.pieces, words_apart=words_apart)
 
     def weigh(self, book: PhraseBook, heard: TokenizedText) -> Opinion | None:
-        pieces = read_pieces(book, heard)
-        if pieces is None:
+        patterns = read_patterns(book, heard)
+        if patterns is None:
             return None
-        by_bucket = self._by_bucket
-        words = [] if book.script == "han" else [self._of_word(unit) for unit, _ in pieces.units if " " not in unit]
-        others = [by_bucket[one] for one in buckets([unit for unit, _ in pieces.units[len(words) :]])]
-        unit_scale = 1.0 / math.sqrt(max(sum([count for _, count in words]) + len(others), 1))
-        pattern_scale = PATTERN_SCALE / math.sqrt(len(pieces.patterns))
-        by_token = [0.0] * len(heard.starts)
-        for (_, at), weight in zip(pieces.units, [weight for weight, _ in words] + others, strict=True):
+        spelled = self._spelling.weigh(heard.tokens)
+        unit_scale = 1.0 / math.sqrt(max(spelled.size, 1))
+        pattern_scale = PATTERN_SCALE / math.sqrt(len(patterns))
+        by_token = [0.0] * len(heard.tokens)
+        for at, weight in zip(spelled.firsts, spelled.weights, strict=True):
             by_token[at] += unit_scale * weight
-        for at, one in zip(pieces.patterns.values(), buckets(pieces.patterns), strict=True):
+        by_bucket = self._by_bucket
+        for at, one in zip(patterns.values(), buckets(patterns, bits=HASH_BITS), strict=True):
             by_token[at] += pattern_scale * by_bucket[one]
         logit = self._weights.intercept + sum(by_token)
         return Opinion(

@@ -5,13 +5,12 @@ it to fit: tokens, and pairs of neighbouring tokens. A `Finder` looks the phrase
 few that are left.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicepipe.speech.elements import Element, Fixed, Needs, tree_of
-from voicepipe.speech.tokens import CodedText, TokenizedText
+from voicepipe.speech.elements import Element, Fixed, tree_of
+from voicepipe.speech.tokens import CodedText
 
 _Hit = tuple[int, int, int, int, int]
 """A rule's place, where it begins, its phrase's number, which of the phrase's strings it is, and where it ends."""
@@ -40,50 +39,67 @@ class Finder:
 
     Parameters
     ----------
-    rules : sequence of Rule
+    sections : mapping of str to sequence of Rule
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        phrases = [(place, phrase) for place, rule in enumerate(rules) for phrase in rule.phrases]
-        self._phrases: dict[int, tuple[int, Element, Needs]] = {}
-        self._anywhere: list[int] = []
+    def __init__(self, sections: Mapping[str, Sequence[Rule]]) -> None:
         fixed: list[tuple[str, tuple[int, ...]]] = []
-        by_need: dict[str, list[int]] = {}
-        common = Counter(
-            [one for _, phrase in phrases if not isinstance(phrase, Fixed) for needed in phrase.needs for one in needed]
-        )
-        for number, (place, phrase) in enumerate(phrases):
-            if isinstance(phrase, Fixed):
-                fixed += [(one, (place, number, rank, len(one))) for rank, one in enumerate(phrase.strings)]
-                continue
-            needs = sorted(phrase.needs, key=lambda needed: sum([common[one] for one in needed]))  # the rarest first
-            self._phrases[number] = place, phrase, tuple(needs[1:])
-            if not needs:
-                self._anywhere.append(number)
-            for one in needs[0] if needs else ():
-                by_need.setdefault(one, []).append(number)
+        self._phrases: list[tuple[int, int, Element]] = []
+        self._sections: dict[str, tuple[int, int]] = {}
+        for of, (section, rules) in enumerate(sections.items()):
+            first = len(self._phrases)
+            phrases = [(place, phrase) for place, rule in enumerate(rules) for phrase in rule.phrases]
+            for number, (place, phrase) in enumerate(phrases):
+                if isinstance(phrase, Fixed):
+                    fixed += [(one, (of, place, number, rank, len(one))) for rank, one in enumerate(phrase.strings)]
+                else:
+                    self._phrases.append((place, number, phrase))
+            self._sections[section] = of, (1 << len(self._phrases)) - (1 << first)
         self._tree = tree_of(fixed)
-        self._by_need = by_need
-        self._known = frozenset(by_need)
+        count = len(self._phrases)
+        levels = max([len(phrase.needs) for _, _, phrase in self._phrases], default=0)
+        self._shifts = [count * level for level in range(1, levels)]
+        """There is a bit for each need of each phrase: first those of all phrases' first needs, and so on."""
+        self._bits: dict[str, list[int]] = {}
+        self._free = 0
+        for at, (_, _, phrase) in enumerate(self._phrases):
+            for level, needed in enumerate(phrase.needs):
+                bit = at + count * level
+                for one in needed:
+                    self._bits.setdefault(one, []).append(bit)
+            for level in range(len(phrase.needs), max(levels, 1)):
+                self._free |= 1 << (at + count * level)
+        self._known = frozenset(self._bits)
+        self._meets: dict[str, int] = {}  # what was heard so far
 
-    def find(self, text: TokenizedText) -> list[tuple[int, list[tuple[int, int]]]]:
-        """Return the places of the rules that fit, in their order, each with where it does: see `PhraseBook.find`."""
-        hits = self._looked_up(text.coded) + self._tried(text.coded)
+    def find(self, section: str, text: CodedText) -> list[tuple[int, list[tuple[int, int]]]]:
+        """Return the places of a section's rules that fit, in their order, each with where it does.
+
+        See `PhraseBook.find_tokens`.
+        """
+        found = text.found.get(self)
+        if found is None:
+            found = text.found[self] = self._looked_up(text), self._possible(text)
+        looked_up, possible = found
+        of, own = self._sections[section]
+        hits: list[_Hit] = looked_up.get(of, [])
+        if possible & own:
+            hits = hits + self._tried(text, possible & own)
         if not hits:
             return []
         hits.sort()
-        starts = (*text.starts, len(text.text))
         spans: dict[int, list[tuple[int, int]]] = {}
         before = (-1, -1)
         for place, at, _, _, end in hits:
             if before != (place, at):
-                spans.setdefault(place, []).append((starts[at], starts[end]))
+                spans.setdefault(place, []).append((at, end))
                 before = place, at
         return list(spans.items())
 
-    def _looked_up(self, text: CodedText) -> list[_Hit]:
+    def _looked_up(self, text: CodedText) -> dict[int, list[_Hit]]:
+        """Return where phrases fit that are spelled out, by section."""
         codes, tree = text.codes, self._tree
-        hits: list[_Hit] = []
+        hits: dict[int, list[_Hit]] = {}
         for at, code in enumerate(codes):
             branch = tree.get(code)
             if branch is None:
@@ -92,26 +108,33 @@ class Finder:
             while (following := branch.get(codes[end])) is not None:
                 branch = following
                 end += 1
-            for place, number, rank, length in branch[""]:
-                hits.append((place, at, number, rank, at + length))
+            for of, place, number, rank, length in branch[""]:
+                hits.setdefault(of, []).append((place, at, number, rank, at + length))
         return hits
 
-    def _tried(self, text: CodedText) -> list[_Hit]:
-        present = text.present
-        numbers = set(self._anywhere)
-        for one in present & self._known:
-            numbers.update(self._by_need[one])
+    def _possible(self, text: CodedText) -> int:
+        """Return the phrases, one bit each, all of whose needs a text meets."""
+        met, meets = self._free, self._meets
+        for one in text.present & self._known:
+            bits = meets.get(one)
+            if bits is None:
+                bits = meets[one] = sum([1 << bit for bit in self._bits[one]])
+            met |= bits
+        possible = met
+        for shift in self._shifts:
+            possible &= met >> shift
+        return possible
+
+    def _tried(self, text: CodedText, possible: int) -> list[_Hit]:
         hits: list[_Hit] = []
-        for number in numbers:
-            place, phrase, others = self._phrases[number]
-            for needed in others:
-                if present.isdisjoint(needed):
-                    break
-            else:
-                fit = phrase.fit
-                hits += [
-                    (place, at, number, 0, found[0])
-                    for at in text.places(phrase.first, opening=phrase.opens)
-                    if (found := fit(text, at))
-                ]
+        while possible:
+            last = possible.bit_length() - 1
+            possible -= 1 << last
+            place, number, phrase = self._phrases[last]
+            fit = phrase.fit
+            hits += [
+                (place, at, number, 0, found[0])
+                for at in text.places(phrase.first, opening=phrase.opens)
+                if (found := fit(text, at))
+            ]
         return hits

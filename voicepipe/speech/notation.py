@@ -31,7 +31,7 @@ MAX_DEPTH = 12
 _NO_MARK = r"[^()\[\]|^$,!<>{}*]"
 _CHOICE = rf"{_NO_MARK}+(?:\|{_NO_MARK}+)*"
 _NOTATION = re.compile(
-    rf"\s*(?:\((?P<choice>{_CHOICE})\)|\[(?P<option>{_CHOICE})\](?P<often>[2-8]?)|(?P<word>(?:(?!\s){_NO_MARK})+)(?P<prefix>\*?)"
+    rf"\s*(?:\((?P<choice>{_CHOICE})\)|\[(?P<option>{_CHOICE})\](?P<often>[2-8]?)|(?P<words>{_NO_MARK}+)(?P<prefix>\*?)"
     r"|(?P<mark>[()\[|^$,]|\](?P<times>[2-8]?)|!\()|<(?P<list>\w+)>|\{(?:(?P<least>\d)-)?(?P<most>\d)(?P<commas>,?)\})"
 )
 _WORDS = re.compile(rf"<\w+>|\{{[^}}]*\}}|\][2-8]|((?:(?!\s){_NO_MARK})+)(\*?)")
@@ -80,7 +80,7 @@ class Compiler:
         self._vocabulary = vocabulary
         self._tokenizer = tokenizer
         self._read: dict[str, Element] = {}
-        self._by_word: dict[tuple[str, bool], tuple[tuple[str, ...], list[Fixed]]] = {}
+        self._by_word: dict[str, tuple[tuple[str, ...], list[str]]] = {}
 
     def rule(self, name: str, phrases: Sequence[str], where: str, *, settings: Mapping[str, Any]) -> Rule:
         """Return the rule of a name.
@@ -117,15 +117,25 @@ class Compiler:
             if match is None:
                 raise ConfigError(f"{where}: cannot read {text[position:].strip()!r} in {phrase!r}.")
             position = match.end()
-            choice, option, often, word, prefix, mark, times, name, least, most, commas = match.groups()
-            if word:
-                tokens, elements = self._word(word, where, phrase, prefix=bool(prefix))
-                run += tokens
-                if not prefix and self._tokenizer.replaces(run[-len(tokens) - 3 :]):
-                    raise ConfigError(
-                        f"{where}: {' '.join(run)!r} in {phrase!r} never occurs: it is a filler or is rewritten."
-                    )
-                group.elements += elements
+            choice, option, often, spoken, prefix, mark, times, name, least, most, commas = match.groups()
+            if spoken:
+                said = spoken.split()
+                beginning = said.pop() if prefix else ""
+                if prefix and not spoken.endswith(beginning):
+                    raise ConfigError(f"{where}: cannot read '*' after a space in {phrase!r}.")
+                if said:
+                    tokens, strings = self._spoken(said, where, phrase)
+                    run += tokens
+                    if self._tokenizer.replaces(run):
+                        raise ConfigError(
+                            f"{where}: {' '.join(run)!r} in {phrase!r} never occurs: it is a filler or is rewritten."
+                        )
+                    group.elements.append(Fixed(strings))
+                if beginning:
+                    *whole, last = self._tokens(beginning, where, phrase)
+                    run += (*whole, last)
+                    group.elements += [Fixed(self._codes(token)) for token in whole]
+                    group.elements.append(Fixed(self._vocabulary.codes_of(last)))
                 continue
             run = []
             if choice:
@@ -158,41 +168,42 @@ class Compiler:
             raise ConfigError(f"{where}: {group.mark} is never closed in {phrase!r}.")
         return sequence(group.elements)
 
-    def _word(self, word: str, where: str, phrase: str, *, prefix: bool) -> tuple[tuple[str, ...], list[Fixed]]:
-        """Return the tokens of a word, and what fits them."""
-        known = self._by_word.get((word, prefix))
-        if known is not None:
-            return known
+    def _tokens(self, word: str, where: str, phrase: str) -> tuple[str, ...]:
         tokens = words(word)
         if not tokens:
             raise ConfigError(f"{where}: {word!r} in {phrase!r} is no word.")
-        elements = []
-        for index, token in enumerate(tokens):
-            if prefix and index == len(tokens) - 1:
-                codes = self._vocabulary.codes_of(token)
-            else:
-                codes = "".join(map(self._vocabulary.code, _spellings(token)))
-            elements.append(Fixed(codes))
-        self._by_word[word, prefix] = tokens, elements
-        return tokens, elements
+        return tokens
+
+    def _codes(self, token: str) -> str:
+        """Return the codes of a token's spellings."""
+        return "".join(map(self._vocabulary.code, _spellings(token)))
+
+    def _spoken(self, said: Sequence[str], where: str, phrase: str) -> tuple[list[str], list[str]]:
+        """Return the tokens of some words in a row, and the strings that fit them."""
+        known = self._by_word
+        tokens: list[str] = []
+        ways = [""]
+        for word in said:
+            entry = known.get(word)
+            if entry is None:
+                own = self._tokens(word, where, phrase)
+                entry = known[word] = own, [self._codes(token) for token in own]
+            tokens += entry[0]
+            for codes in entry[1]:
+                ways = [way + code for way in ways for code in codes]
+        return tokens, ways
 
     def _choice(self, phrase: str, where: str) -> Element:
         """Return what fits one of some sequences of words, parted by bars."""
         strings: list[str] = []
         for alternative in phrase.split("|"):
-            ways = [""]
-            said: list[str] = []
-            for word in alternative.split():
-                tokens, elements = self._word(word, where, phrase, prefix=False)
-                said += tokens
-                for element in elements:
-                    ways = [way + code for way in ways for code in element.strings]
-            if self._tokenizer.replaces(said):
+            tokens, ways = self._spoken(alternative.split(), where, phrase)
+            if self._tokenizer.replaces(tokens):
                 raise ConfigError(
                     f"{where}: {alternative.strip()!r} in {phrase!r} never occurs: it is a filler or is rewritten."
                 )
             strings += ways
-        return Fixed(sorted(strings, key=lambda string: len(string) == 1))  # single tokens are preferred least
+        return Fixed(sorted(strings, key=_is_single))  # single tokens are preferred least
 
     def _list(self, name: str, where: str, *, depth: int) -> Element:
         if name not in self._lists:
@@ -204,6 +215,10 @@ class Compiler:
                 any_of([self._phrase(phrase, source, depth=depth + 1) for phrase, source in self._lists[name]])
             )
         return self._read[name]
+
+
+def _is_single(string: str) -> bool:
+    return len(string) == 1
 
 
 def vocabulary_of(phrases: Iterable[str]) -> Vocabulary:

@@ -71,18 +71,26 @@ class PhraseBook:
     script: str
     tokenizer: Tokenizer
     rules: Mapping[str, tuple[Rule, ...]]
-    _finders: Mapping[str, Finder] = field(init=False, repr=False, compare=False)
+    _finder: Finder = field(init=False, repr=False, compare=False)
 
     def find(self, section: str, text: TokenizedText) -> list[tuple[Rule, list[tuple[int, int]]]]:
         """Return the rules of a section that fit a text of the book's tokenizer, in their order, with where they do.
 
         Where a rule fits is in positions of ``text.text``, half open, at most once from each token on, left to right.
         """
+        starts = text.starts
+        return [
+            (rule, [(starts[first], starts[last]) for first, last in places])
+            for rule, places in self.find_tokens(section, text)
+        ]
+
+    def find_tokens(self, section: str, text: TokenizedText) -> list[tuple[Rule, list[tuple[int, int]]]]:
+        """Return what `find` does, with where in positions among ``text.tokens``."""
         rules = self.rules[section]
-        return [(rules[place], spans) for place, spans in self._finders[section].find(text)]
+        return [(rules[number], places) for number, places in self._finder.find(section, text.coded)]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_finders", {section: Finder(rules) for section, rules in self.rules.items()})
+        object.__setattr__(self, "_finder", Finder(self.rules))
 
 
 def load_phrases(

@@ -9,10 +9,10 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, takewhile
 from operator import add
+from typing import Any
 
 HARD_BREAK = "."
 """Token of a sentence's end: full stop, question mark, exclamation mark, a new line."""
@@ -22,9 +22,11 @@ SOFT_BREAK = ","
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _LETTER = rf"[^\W_{_HAN}]"
 _TOKEN = re.compile(
-    rf"(?P<mark>\[[a-z][a-z_ ]*\])|(?P<number>\d+(?:[.,:]\d+)*(?![^\W_]))|(?P<word>[{_HAN}]|{_LETTER}+(?:'{_LETTER}+)*)"
-    r"|(?P<soft>\.{2,}|[,;:、()<>\u2012-\u2015]|(?<!\S)-+(?!\S))|(?P<hard>[.!?。\n]+)"
+    rf"\[[a-z][a-z_ ]*\]|\d+(?:[.,:]\d+)*(?![^\W_])|[{_HAN}]|{_LETTER}+(?:'{_LETTER}+)*"  # marks, numbers, words
+    r"|\.{2,}|[,;:、()<>\u2012-\u2015]|(?<!\S)-+(?!\S)|[.!?。\n]+"  # pauses, ends of sentences
 )
+_BREAKS = frozenset((HARD_BREAK, SOFT_BREAK))
+_ENDS = frozenset(".!?。\n")
 _HAN_CHARACTER = re.compile(f"[{_HAN}]")
 _FIRST_CODE = 0x10000
 """Beyond the characters for which `re` makes a set a bitmap of 64 Ki, which takes longer to compile than to use."""
@@ -46,34 +48,58 @@ _SIMPLIFIED = (
 _PLAIN = str.maketrans("’‘ʼ＇`´ё" + _TRADITIONAL, "''''''е" + _SIMPLIFIED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizedText:
     """A text as plain tokens, and where each came from.
+
+    Parameters
+    ----------
+    original : str
+    tokens : sequence of str
+    origins : sequence of (int, int), optional
+        Which of the tokens that the text is cut into each came from, half open; by default each is the one of its own
+        place.
+    codes : str
+        As of `CodedText`.
 
     Attributes
     ----------
     original : str
-    text : str
-        The tokens in order, each followed by one space: ``"i want , a person . "``. A Han character is a token of its
-        own; `HARD_BREAK` and `SOFT_BREAK` stand for the punctuation.
-    starts : tuple of int
-        Position in `text` of the first character of each token.
-    spans : tuple of (int, int)
-        Characters of `original` that each token came from, half open.
+    tokens : sequence of str
+        A Han character is a token of its own; `HARD_BREAK` and `SOFT_BREAK` stand for the punctuation.
     coded : CodedText
         What phrases are matched with.
     """
 
-    original: str
-    text: str
-    starts: tuple[int, ...]
-    spans: tuple[tuple[int, int], ...]
-    coded: "CodedText"
+    __slots__ = ("_origins", "_starts", "coded", "original", "tokens")
+
+    def __init__(
+        self, original: str, tokens: Sequence[str], *, origins: Sequence[tuple[int, int]] | None = None, codes: str
+    ) -> None:
+        self.original = original
+        self.tokens = tokens
+        self.coded = CodedText(codes)
+        self._origins = origins
+        self._starts: tuple[int, ...] | None = None
 
     @property
-    def tokens(self) -> list[str]:
-        """The tokens."""
-        return self.text.split()
+    def text(self) -> str:
+        """The tokens in order, each followed by one space: ``"i want , a person . "``."""
+        return " ".join([*self.tokens, ""])
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Position in `text` of the first character of each token, and the length of `text`."""
+        if self._starts is None:
+            self._starts = tuple(accumulate([len(token) + 1 for token in self.tokens], initial=0))
+        return self._starts
+
+    @property
+    def spans(self) -> Sequence[tuple[int, int]]:
+        """Characters of `original` that each token came from, half open; worked out anew each time."""
+        places = _places(self.original)
+        if self._origins is None:
+            return places
+        return [(places[first][0], places[last - 1][1]) for first, last in self._origins]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the characters of the original that ``text[start:end]`` came from, half open.
@@ -83,8 +109,12 @@ class TokenizedText:
         start, end : int
             Positions in `text`; `start` is the first character of a token, and `end` lies behind it.
         """
-        first, last = bisect_left(self.starts, start), bisect_left(self.starts, end) - 1
-        return self.spans[first][0], self.spans[last][1]
+        return self.span_of(bisect_left(self.starts, start), bisect_left(self.starts, end))
+
+    def span_of(self, first: int, last: int) -> tuple[int, int]:
+        """Return the characters of the original that ``tokens[first:last]`` came from, half open."""
+        spans = self.spans
+        return spans[first][0], spans[last - 1][1]
 
     def quote(self, start: int, end: int) -> str:
         """Return the words of the original that ``text[start:end]`` came from."""
@@ -107,9 +137,11 @@ class CodedText:
         The codes, and all pairs of neighbouring ones.
     looked : dict
         By whom something was looked for, and from which token on: where it ends.
+    found : dict
+        By whom phrases were looked for: what was found at first sight.
     """
 
-    __slots__ = ("_places", "codes", "looked", "present")
+    __slots__ = ("_places", "codes", "found", "looked", "present")
 
     END = "\x00"
     """No token's code."""
@@ -118,6 +150,7 @@ class CodedText:
         self.codes = codes + self.END
         self.present = frozenset(codes).union(map(add, codes, codes[1:]))
         self.looked: dict[tuple[object, int], Sequence[int]] = {}
+        self.found: dict[object, Any] = {}
         self._places: dict[str, list[int]] | None = None
 
     def places(self, codes: frozenset[str] | None, *, opening: bool = False) -> Iterable[int]:
@@ -193,8 +226,8 @@ class Vocabulary:
         return self.OTHER
 
 
-_Piece = tuple[str, int, int]
-"""A token, and the characters it came from."""
+_Origins = Sequence[tuple[int, int]] | None
+"""As of `TokenizedText`."""
 
 
 class Tokenizer:
@@ -241,53 +274,54 @@ class Tokenizer:
 
     def __call__(self, text: str) -> TokenizedText:
         """Return the tokens of a text."""
-        pieces = self._rewrite(_pieces(text))
-        if self._collapse:
-            pieces = _without_stutters(pieces)
-        tokens = [piece[0] for piece in pieces]
-        starts = accumulate([len(token) + 1 for token in tokens], initial=0)
-        return TokenizedText(
-            original=text,
-            text=" ".join([*tokens, ""]),
-            starts=tuple(starts)[:-1],
-            spans=tuple([piece[1:] for piece in pieces]),
-            coded=CodedText(self._vocabulary.encode(tokens)),
-        )
+        cut = _cut(text)
+        tokens: Sequence[str] = cut
+        origins: _Origins = None
+        if not self._rewrites.keys().isdisjoint(cut):
+            tokens, origins = self._rewrite(cut)
+        if self._collapse and len(set(tokens)) < len(tokens):
+            tokens, origins = _without_stutters(tokens, origins)
+        return TokenizedText(text, tokens, origins=origins, codes=self._vocabulary.encode(tokens))
 
     def replaces(self, sequence: Sequence[str]) -> bool:
         """Tell whether these tokens never come out as they are: a filler, or what is rewritten."""
+        if self._rewrites.keys().isdisjoint(sequence):
+            return False
         for index, token in enumerate(sequence):
             for heard, _ in self._rewrites.get(token, ()):
                 if tuple(sequence[index : index + len(heard)]) == heard:
                     return True
         return False
 
-    def _rewrite(self, pieces: Sequence[_Piece]) -> Sequence[_Piece]:
-        tokens = tuple([piece[0] for piece in pieces])
-        if self._rewrites.keys().isdisjoint(tokens):
-            return pieces
-        done: list[_Piece] = []
-        index = 0
-        count = len(pieces)
+    def _rewrite(self, tokens: tuple[str, ...]) -> tuple[list[str], list[tuple[int, int]]]:
+        done: list[str] = []
+        origins: list[tuple[int, int]] = []
+        index, count = 0, len(tokens)
         rewrites = self._rewrites
         while index < count:
-            piece = pieces[index]
-            for heard, meant in rewrites.get(piece[0], ()):
-                if tokens[index : index + len(heard)] != heard:
+            token = tokens[index]
+            for heard, meant in rewrites.get(token, ()):
+                last = index + len(heard)
+                if tokens[index:last] != heard:
                     continue
-                index += len(heard)
-                done += [(word, piece[1], pieces[index - 1][2]) for word in meant]
-                if not meant and index < count and pieces[index][0] == SOFT_BREAK:
+                done += meant
+                origins += [(index, last)] * len(meant)
+                index = last
+                if not meant and index < count and tokens[index] == SOFT_BREAK:
                     index += 1
-                    if done and done[-1][0] == SOFT_BREAK:
+                    if done and done[-1] == SOFT_BREAK:
                         done.pop()
+                        origins.pop()
                 break
             else:
-                done.append(piece)
+                done.append(token)
                 index += 1
-        while done and done[0][0] in (SOFT_BREAK, HARD_BREAK):
-            del done[0]
-        return done
+                origins.append((index - 1, index))
+        leading = 0
+        while leading < len(done) and done[leading] in _BREAKS:
+            leading += 1
+        del done[:leading], origins[:leading]
+        return done, origins
 
 
 @lru_cache(maxsize=16_384)
@@ -297,32 +331,45 @@ def words(text: str) -> tuple[str, ...]:
         plain, _ = _fold(text)
         if plain.isalpha() and (plain.isascii() or not _HAN_CHARACTER.search(plain)):
             return (plain,)
-    return tuple(token for token, _, _ in _pieces(text) if token not in (SOFT_BREAK, HARD_BREAK))
+    return tuple(token for token in _cut(text) if token not in _BREAKS)
 
 
 @lru_cache(maxsize=4)
-def _pieces(text: str) -> tuple[_Piece, ...]:
-    """Cut a text into tokens with their places; breaks that follow one another become one, leading ones none.
+def _cut(text: str) -> tuple[str, ...]:
+    """Cut a text into tokens; breaks that follow one another become one, leading ones none.
 
     The last few texts are kept, for one book of phrases after the other reads the same.
     """
-    plain, places = _fold(text)
-    pieces: list[_Piece] = []
+    tokens: list[str] = []
+    for found in _TOKEN.findall(_fold(text)[0]):
+        if found[0].isalnum():
+            tokens.append(found)
+        elif found[0] == "[":
+            tokens.append(found.replace(" ", "_"))
+        elif tokens:
+            token = HARD_BREAK if found[0] in _ENDS and found[:2] != ".." else SOFT_BREAK
+            if tokens[-1] in _BREAKS:
+                token = HARD_BREAK if HARD_BREAK in (token, tokens.pop()) else SOFT_BREAK
+            tokens.append(token)
+    return tuple(tokens)
+
+
+def _places(text: str) -> list[tuple[int, int]]:
+    """Return the characters that each token of `_cut` came from, half open; of breaks made one, the last."""
+    plain, origins = _fold(text)
+    places: list[tuple[int, int]] = []
+    broken = False
     for match in _TOKEN.finditer(plain):
         start, end = match.span()
-        if places is not None:
-            start, end = places[start][0], places[end - 1][1]
-        kind = match.lastgroup
-        if kind in ("soft", "hard"):
-            if not pieces:
-                continue
-            token = HARD_BREAK if kind == "hard" else SOFT_BREAK
-            if pieces[-1][0] in (SOFT_BREAK, HARD_BREAK):
-                token = HARD_BREAK if HARD_BREAK in (token, pieces.pop()[0]) else SOFT_BREAK
-            pieces.append((token, start, end))
-        else:
-            pieces.append((match.group().replace(" ", "_") if kind == "mark" else match.group(), start, end))
-    return tuple(pieces)
+        breaks = not (plain[start].isalnum() or plain[start] == "[")
+        if origins is not None:
+            start, end = origins[start][0], origins[end - 1][1]
+        if breaks and broken:
+            places[-1] = start, end
+        elif places or not breaks:
+            places.append((start, end))
+            broken = breaks
+    return places
 
 
 def _fold(text: str) -> tuple[str, list[tuple[int, int]] | None]:
@@ -346,27 +393,26 @@ def _fold(text: str) -> tuple[str, list[tuple[int, int]] | None]:
     return "".join(characters).translate(_PLAIN), places
 
 
-def _without_stutters(pieces: Sequence[_Piece]) -> Sequence[_Piece]:
+def _without_stutters(tokens: Sequence[str], origins: _Origins) -> tuple[Sequence[str], _Origins]:
     """Leave out the earlier of two equal neighbouring runs of tokens, with a pause between them or none."""
-    if len({piece[0] for piece in pieces}) == len(pieces):
-        return pieces
-    done: list[_Piece] = []
-    tokens: list[str] = []
-    for piece in pieces:
-        token = piece[0]
-        done.append(piece)
-        tokens.append(token)
-        if token in (SOFT_BREAK, HARD_BREAK) or token not in tokens[-2 - _MAX_STUTTER : -1]:
+    done: list[str] = []
+    left: list[int] = []
+    for index, token in enumerate(tokens):
+        done.append(token)
+        left.append(index)
+        if token in _BREAKS or token not in done[-2 - _MAX_STUTTER : -1]:
             continue
         for length in range(1, _MAX_STUTTER + 1):
-            before = len(tokens) - length
-            end = before - (before > 0 and tokens[before - 1] == SOFT_BREAK)
-            if end < length or tokens[end - 1] != token or tokens[end - length : end] != tokens[before:]:
+            before = len(done) - length
+            end = before - (before > 0 and done[before - 1] == SOFT_BREAK)
+            if end < length or done[end - 1] != token or done[end - length : end] != done[before:]:
                 continue
-            if HARD_BREAK in tokens[before:] or tokens[before] == SOFT_BREAK:
+            if HARD_BREAK in done[before:] or done[before] == SOFT_BREAK:
                 continue
             if length == 1 and (token.isdecimal() or _HAN_CHARACTER.match(token)):
                 continue
-            del done[end - length : before], tokens[end - length : before]
+            del done[end - length : before], left[end - length : before]
             break
-    return done
+    if len(done) == len(tokens):
+        return tokens, origins
+    return done, [(index, index + 1) if origins is None else origins[index] for index in left]

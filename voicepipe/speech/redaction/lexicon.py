@@ -41,6 +41,7 @@ ROLES = (
 ROLE = {name: 1 << place for place, name in enumerate(ROLES)}
 
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff"
+_HAN_CHARACTER = re.compile(f"[{HAN}]")
 SENTENCE_END = frozenset(".?!。？！;；")
 
 
@@ -152,15 +153,15 @@ class Lexicon:
                         self._stems[word[:-1]] = self._stems.get(word[:-1], 0) | bit
                     else:
                         self._exact[word] = self._exact.get(word, 0) | bit
-                        if len(word) > 1 and re.search(f"[{HAN}]", word):
+                        if len(word) > 1 and _HAN_CHARACTER.search(word):
                             long_han.add(word)
         self._endings = tuple((tuple(words), bit) for bit, words in endings.items())
         self._stem_lengths = range(min(map(len, self._stems), default=1), max(map(len, self._stems), default=0) + 1)
         joined = "".join(f"|{re.escape(word)}" for word in sorted(long_han, key=len, reverse=True))
         self._token = re.compile(
-            rf"(?P<m>\[[a-z][a-z_]{{1,31}}\])|(?P<d>\d+)|(?P<h>(?!){joined}|[{HAN}])"
-            rf"|(?P<w>[^\W\d_{HAN}]+(?:['’][^\W\d_{HAN}]+)*)|(?P<p>\S)"
+            rf"(\s*)(\[[a-z][a-z_]{{1,31}}\]|\d+{joined}|[{HAN}]|[^\W\d_{HAN}]+(?:['’][^\W\d_{HAN}]+)*|\S)"
         )
+        self._long_han = frozenset(long_han)
         self._phrases = _Node()
         for language in languages:
             for kind, strengths in language["cues"].items():
@@ -175,7 +176,7 @@ class Lexicon:
     def _add(self, phrase: str, cue: tuple[str, str]) -> None:
         node = self._phrases
         for part in phrase.split():
-            words = [part] if part.endswith("*") else [found.group().lower() for found in self._token.finditer(part)]
+            words = [part] if part.endswith("*") else [found.lower() for _, found in self._token.findall(part)]
             for word in words:
                 if word.endswith("*"):
                     node.stems.append((word[:-1], _Node()))
@@ -189,22 +190,30 @@ class Lexicon:
         """Cut a text into tokens and look up what they are."""
         tokens = Tokens(text, [], [], [], [], [])
         words, starts, ends, sorts, roles = tokens.words, tokens.starts, tokens.ends, tokens.sorts, tokens.roles
-        exact, seen = self._exact, 0
-        for found in self._token.finditer(text):
-            sort, word, place = found.lastgroup or "p", found.group(), found.span()
+        exact, seen, end = self._exact, 0, 0
+        for space, word in self._token.findall(text.rstrip()):
+            start = end + len(space)
+            end = start + len(word)
             role = 0
-            if sort == "w":
-                word = word.lower()
+            if not word[0].isalnum():
+                sort = "p" if len(word) == 1 else "m"
+            elif word[0].isdecimal():
+                sort = "d"
+            elif word.isascii():
+                sort, word = "w", word.lower()
+                role = exact.get(word, 0)
+            elif _HAN_CHARACTER.match(word) or word in self._long_han:
+                sort, role = "h", exact.get(word, 0)
+            else:
+                sort, word = "w", word.lower()
                 if not word.isascii():
                     word = word.replace("ё", "е").replace("’", "'")
                     role = self._role_by_form(word)
                 role |= exact.get(word, 0)
-            elif sort == "h":
-                role = exact.get(word, 0)
             seen |= role
             words.append(word)
-            starts.append(place[0])
-            ends.append(place[1])
+            starts.append(start)
+            ends.append(end)
             sorts.append(sort)
             roles.append(role)
         tokens.seen = seen
