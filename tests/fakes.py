@@ -19,6 +19,7 @@ from voicepipe.types import (
     StressScore,
     Transcript,
     Utterance,
+    Word,
 )
 
 
@@ -76,8 +77,21 @@ class FakeDetector:
         return [(np.abs(block).max(axis=1) > 0.01).astype(np.float32) for block in frames], list(states)
 
 
+def evenly_timed(text: str, utterance: Utterance) -> tuple[Word, ...]:
+    """Return the words of a text as if each took as long as the others."""
+    said = text.split()
+    bounds_s = np.linspace(utterance.start_s, utterance.end_s, len(said) + 1).tolist()
+    return tuple(
+        Word(text=word, start_s=start_s, end_s=end_s, prob=0.9)
+        for word, start_s, end_s in zip(said, bounds_s, bounds_s[1:], strict=False)
+    )
+
+
 class FakeTranscriber:
-    """A `Transcriber` that writes down who spoke and for how long; it keeps what it was given."""
+    """A `Transcriber` that writes down who spoke and for how long; it keeps what it was given.
+
+    Asked for the times of the words, it takes them for equally long.
+    """
 
     def __init__(self, *, language_probs: dict[str, float] | None = None, rejected: str | None = None) -> None:
         self.heard: list[tuple[Utterance, str | None, bool]] = []
@@ -92,13 +106,16 @@ class FakeTranscriber:
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
         embed: bool = True,
+        word_times: bool = False,
     ) -> Recognition:
         """Return text that tells the utterance, and an embedding that tells its level."""
         self.heard.append((utterance, language, transcribe))
         spoken = language or (choose_language and choose_language(self.language_probs)) or "en"
         text = "" if self.rejected else f"{utterance.channel} {utterance.index} card 4000 1234 5678"
+        words = evenly_timed(text, utterance) if word_times else ()
+        transcript = Transcript(text=text, language=spoken, words=words, rejected=self.rejected)
         return Recognition(
-            transcript=Transcript(text=text, language=spoken, rejected=self.rejected) if transcribe else None,
+            transcript=transcript if transcribe else None,
             embedding=np.full(8, float(np.abs(utterance.samples).max()), np.float32) if embed else None,
             language_probs=self.language_probs if transcribe and not language else None,
         )
@@ -109,12 +126,17 @@ class FakeTranscriber:
         return 0
 
     def transcribe_together(
-        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        languages: Sequence[str],
+        embed: Sequence[bool],
+        word_times: Sequence[bool],
     ) -> list[Recognition]:
         """Transcribe one by one."""
         return [
-            self.recognize(one, language=language, embed=wanted)
-            for one, language, wanted in zip(utterances, languages, embed, strict=True)
+            self.recognize(one, language=language, embed=wanted, word_times=timed)
+            for one, language, wanted, timed in zip(utterances, languages, embed, word_times, strict=True)
         ]
 
 

@@ -3,26 +3,31 @@
 import asyncio
 import contextlib
 import io
+import itertools
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from websockets.asyncio.client import connect
 
+from tests.patience import PATIENCE_S
 from voicepipe.audio.codecs import Encoding, decode, encode
 from voicepipe.config import Settings
 from voicepipe.events.reroute import RerouteEvent
 from voicepipe.events.store import Store
+from voicepipe.gateways.audiohook_messages import read_duration
 from voicepipe.gateways.config import ServeConfig
 from voicepipe.gateways.files import FileSource
-from voicepipe.gateways.senders import SENDERS
+from voicepipe.gateways.senders import SENDERS, AudioHookSender
 from voicepipe.gateways.server import LiveServer
 from voicepipe.packaged import PACKAGE
 from voicepipe.pipeline.call import AnalysisConfig
@@ -32,7 +37,18 @@ from voicepipe.replay import Replayed, ReplayOptions, replay
 from voicepipe.service import Listener, RerouteTeller, Told
 from voicepipe.stress.episode import EpisodeConfig
 from voicepipe.telemetry import Telemetry
-from voicepipe.types import CallEvent, CallStarted, CallSummary, ConfigError, Episode, ScoredUtterance
+from voicepipe.types import (
+    Call,
+    CallEvent,
+    CallStarted,
+    CallSummary,
+    Channel,
+    ConfigError,
+    Episode,
+    Roles,
+    ScoredUtterance,
+    Transcript,
+)
 
 UPSET = PACKAGE / "samples" / "upset_caller.wav"
 PATIENT = PoolConfig(max_buffer_s=3600.0, shed_agent_text_s=3600.0, shed_caller_text_s=3600.0, shed_embedding_s=3600.0)
@@ -80,6 +96,7 @@ class Live:
             call_id, RerouteTeller(versions=self.listener.versions, config=Settings().reroute)
         )
         self.told.setdefault(call_id, []).append(teller.tell(event))
+        self.server.on_call_event(event)
 
 
 @contextlib.asynccontextmanager
@@ -118,11 +135,19 @@ async def play(path: Path, options: ReplayOptions) -> Replayed:
     return outcome
 
 
+def untimed(transcript: Transcript) -> Transcript:
+    """Return what was said without the times of its words, which only who asks for them is told."""
+    redactions = tuple(replace(one, start_s=None, end_s=None) for one in transcript.redactions)
+    return replace(transcript, words=(), redactions=redactions)
+
+
 def told_of(story: list[Told], *, call_id: str) -> list[object]:
     """Return what a call told, under one name, without what depends on when and whence it came."""
     told: list[object] = []
     for event, reroute in story:
-        if isinstance(event, ScoredUtterance | Episode):
+        if isinstance(event, ScoredUtterance) and event.transcript is not None:
+            told.append(replace(event, call_id=call_id, transcript=untimed(event.transcript)))
+        elif isinstance(event, ScoredUtterance | Episode):
             told.append(replace(event, call_id=call_id))
         elif isinstance(event, CallSummary):
             told.append((event.duration_s, event.language, event.coverage))
@@ -146,8 +171,63 @@ def test_every_protocol_gives_what_the_recording_gives(listener: Listener, recor
         assert set(here.told) == set(SENDERS)
         for protocol, story in here.told.items():
             assert told_of(story, call_id="call") == expected, protocol
+            said = [one.transcript for one, _ in story if isinstance(one, ScoredUtterance) and one.transcript]
+            timed = {bool(one.words) for one in said if one.text}
+            assert timed == {protocol == "audiohook"}, "only Genesys is told words, only there are they timed"
 
     asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_genesys_gets_every_word_with_its_time(listener: Listener, recording: Path) -> None:
+    samples, rate_hz = soundfile.read(recording, dtype="float32", stop=20 * 8000)
+    call = Call(
+        call_id="090eaa2f-72fa-480a-83e0-8667ff89c0ec",
+        started_at=datetime(2026, 11, 2, 9, 30, tzinfo=UTC),
+        gateway="audiohook",
+        channels=(Channel.CALLER, Channel.AGENT),
+        roles=Roles.GIVEN,
+    )
+    sender = AudioHookSender(call, rate_hz=rate_hz)
+
+    async def scene() -> None:
+        async with live(listener) as here:
+            url = f"ws://127.0.0.1:{here.server.port}{sender.path}"
+            async with connect(url, additional_headers=sender.headers) as socket:
+
+                async def converse(until: Callable[[], bool]) -> None:
+                    while not until():
+                        for answer in sender.receive(await asyncio.wait_for(socket.recv(), PATIENCE_S)):
+                            await socket.send(answer)
+
+                for message in sender.opening():
+                    await socket.send(message)
+                await converse(lambda: sender.is_open)
+                for at in range(0, len(samples), 1600):
+                    for message in sender.audio(list(samples[at : at + 1600].T), first_sample=at):
+                        await socket.send(message)
+                await converse(lambda: {one["channelId"] for one in sender.transcripts} == {0, 1})
+                for message in sender.closing():
+                    await socket.send(message)
+                await converse(lambda: sender.is_done)
+
+    asyncio.run(scene())
+    for data in sender.transcripts:
+        (interpretation,) = data["alternatives"][0]["interpretations"]
+        assert " ".join(token["value"] for token in interpretation["tokens"]) == interpretation["transcript"]
+        assert all(0.0 < token["confidence"] <= 1.0 for token in interpretation["tokens"])
+        bounds_s = list(itertools.chain.from_iterable(map(start_and_end_s, interpretation["tokens"])))
+        start_s, end_s = start_and_end_s(data)
+        assert bounds_s == sorted(bounds_s)
+        assert start_s <= bounds_s[0] < bounds_s[-1] <= end_s
+
+
+def start_and_end_s(told: dict[str, Any]) -> tuple[float, float]:
+    """Return when an utterance or a word began and ended, to a hundredth: the wire rounds each duration."""
+    start_s, duration_s = read_duration(told["offset"]), read_duration(told["duration"])
+    assert start_s is not None
+    assert duration_s is not None
+    return round(start_s, 2), round(start_s + duration_s, 2)
 
 
 @pytest.mark.slow
@@ -184,13 +264,13 @@ def test_serve_takes_a_replayed_call_and_keeps_its_events_when_it_is_told_to_sto
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=300,
                 check=False,
             )
             assert done.returncode == 0, done.stderr
             assert done.stdout.startswith("1 of 1 calls played")
             server.send_signal(signal.SIGTERM)
-            rest = server.communicate(timeout=120)[1]
+            rest = server.communicate(timeout=300)[1]
         finally:
             server.kill()
     assert server.returncode == 0, rest
@@ -202,13 +282,25 @@ def test_serve_takes_a_replayed_call_and_keeps_its_events_when_it_is_told_to_sto
 
 
 def test_an_address_that_does_not_fit_the_protocol_is_refused() -> None:
-    for to, protocol in (("ws://127.0.0.1:1", "audiosocket"), ("tcp://127.0.0.1:1", "twilio"), ("x", "l16")):
+    for to, protocol in (
+        ("ws://127.0.0.1:1", "audiosocket"),
+        ("tcp://127.0.0.1:1", "twilio"),
+        ("x", "l16"),
+        ("ws://", "twilio"),
+        ("ws://127.0.0.1:abc", "twilio"),
+        ("tcp://127.0.0.1", "audiosocket"),
+    ):
         with pytest.raises(ConfigError, match="does not fit"):
             replay(UPSET, ReplayOptions(to=to, protocol=protocol))
+
+
+def test_only_audiosocket_is_registered() -> None:
+    with pytest.raises(ConfigError, match="leave --register out for twilio"):
+        replay(UPSET, ReplayOptions(to="ws://127.0.0.1:1", protocol="twilio", register="http://127.0.0.1:1"))
 
 
 def test_nobody_there_is_said_in_one_sentence(tmp_path: Path) -> None:
     outcome = replay(UPSET, ReplayOptions(to="ws://127.0.0.1:9", protocol="l16", speed=0.0, call_id="L1"))
     assert outcome.calls == 0
     (fault,) = outcome.faults
-    assert fault.startswith("L1: ")
+    assert fault.startswith("L1: ws://127.0.0.1:9 cannot be reached (Connection refused); check the address")

@@ -111,7 +111,9 @@ def calibrate(labels_path: Path, *, settings: Settings, options: CalibrateOption
     try:
         content = labels_path.read_bytes()
         lines = content.decode("utf-8-sig").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise LabelError(f"The labels {labels_path} cannot be read ({error.strerror}); check the path.") from error
+    except UnicodeDecodeError as error:
         raise LabelError(f"The labels {labels_path} cannot be read ({error}): save them as CSV in UTF-8.") from error
     folder = labels_path.parent
     labels = read_labels(lines, is_recording=lambda path: (folder / path).is_file())
@@ -235,9 +237,10 @@ class _NoRecognition:
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
         embed: bool = True,
+        word_times: bool = False,
     ) -> Recognition:
         """Return neither text nor embedding."""
-        del utterance, language, choose_language, transcribe, embed
+        del utterance, language, choose_language, transcribe, embed, word_times
         return Recognition(transcript=None, embedding=None)
 
     def alike(self, utterance: Utterance) -> int:
@@ -246,10 +249,15 @@ class _NoRecognition:
         return 0
 
     def transcribe_together(
-        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        languages: Sequence[str],
+        embed: Sequence[bool],
+        word_times: Sequence[bool],
     ) -> list[Recognition]:
         """Return neither text nor embedding of any."""
-        del languages, embed
+        del languages, embed, word_times
         return [Recognition(transcript=None, embedding=None)] * len(utterances)
 
 

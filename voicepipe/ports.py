@@ -77,6 +77,7 @@ class Transcriber(Protocol):
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
         embed: bool = True,
+        word_times: bool = False,
     ) -> Recognition:
         """Recognise one utterance.
 
@@ -92,6 +93,8 @@ class Transcriber(Protocol):
             False leaves out text and language.
         embed : bool
             False leaves out the embedding.
+        word_times : bool
+            True fills `Transcript.words`, where the model can tell; the text is the same.
         """
         ...
 
@@ -100,7 +103,12 @@ class Transcriber(Protocol):
         ...
 
     def transcribe_together(
-        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        languages: Sequence[str],
+        embed: Sequence[bool],
+        word_times: Sequence[bool],
     ) -> list[Recognition]:
         """Transcribe several utterances: each as `recognize` would, but cheaper if they are `alike`.
 
@@ -111,6 +119,8 @@ class Transcriber(Protocol):
             ISO 639-1 code of each.
         embed : sequence of bool, length n
             Whether the embedding of each is wanted, too.
+        word_times : sequence of bool, length n
+            Whether the times of each one's words are wanted, too.
 
         Returns
         -------

@@ -168,6 +168,8 @@ class Call:
         Keyed hash of the caller's number (`voicepipe.consent.caller_id_of`), never the number itself.
     basis : Basis, optional
         What `consent` and the settings amount to; the analysis fills it in.
+    word_times : bool
+        Whether somebody waits to hear when each word was said (`Transcript.words`), which takes work of its own.
     """
 
     call_id: str
@@ -181,6 +183,7 @@ class Call:
     consent: str | None = None
     caller_id: str | None = None
     basis: Basis | None = None
+    word_times: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +277,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """One word with its offsets in the call and the decoder's probability."""
+    """One word with its offsets in the call, in seconds, and the decoder's probability, 0..1."""
 
     text: str
     start_s: float
@@ -314,7 +317,7 @@ class Transcript:
     language : str
         ISO 639-1 code.
     words : tuple of Word
-        Empty unless word timestamps were asked for.
+        The whole text, word by word, punctuation with the word before it; empty unless word times were asked for.
     avg_logprob : float
         Mean log-probability per token, in nats.
     no_speech_prob : float

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from tests.gateways.dialogue import make_decoder, play
 from voicepipe.gateways.audiohook import AudioHookDecoder
 from voicepipe.gateways.decoder import DecoderLimits, Handshake
-from voicepipe.types import Channel, GatewayProtocolError, ScoredUtterance, Transcript, Word
+from voicepipe.speech.redact import Redactor
+from voicepipe.types import AudioChunk, Channel, GatewayProtocolError, ScoredUtterance, Transcript, Word
 
 SESSION = "e160e428-53e2-487c-977d-96989bf5c99d"
 STEREO = {"type": "audio", "format": "PCMU", "channels": ["external", "internal"], "rate": 8000}
@@ -267,6 +269,8 @@ def test_transcripts_go_to_clients_that_ask(config: dict[str, Any], parameters: 
     client = Client(**config)
     client.open(INVERTED, **parameters)
     assert client.decoder.wants_transcripts is wanted
+    assert client.decoder.call is not None
+    assert client.decoder.call.word_times is wanted, "words are timed for those who are told of them"
     client.decoder.transcribed(utterance())
     assert bool(client.read()) is wanted
 
@@ -293,6 +297,38 @@ def test_a_transcript_carries_offsets_and_words() -> None:
         "offset": "PT7S",
         "duration": "PT0.5S",
     }
+
+
+def test_a_masked_word_is_told_as_its_mark() -> None:
+    client = Client(transcripts="always")
+    client.open()
+    said = utterance("card 4111 1111 1111 1111 please")
+    assert said.transcript is not None
+    client.decoder.transcribed(replace(said, transcript=Redactor().redact(said.transcript, channel=Channel.CALLER)))
+    (event,) = client.read()
+    assert "1111" not in json.dumps(event)
+    (interpretation,) = event["parameters"]["entities"][0]["data"]["alternatives"][0]["interpretations"]
+    assert [(one["value"], one["offset"], one["duration"]) for one in interpretation["tokens"]] == [
+        ("card", "PT10S", "PT0.5S"),
+        ("[card]", "PT11S", "PT3.5S"),
+        ("please", "PT15S", "PT0.5S"),
+    ]
+
+
+def test_the_offsets_of_words_count_what_was_discarded() -> None:
+    """The decoder moves its clock on, so that what is heard later lies later: on the client's own clock."""
+    client = Client(transcripts="always")
+    client.open(position="PT3S")
+    client.say("discarded", position="PT3S", start="PT3S", discarded="PT2S")
+    client.send(b"\x80\x00" * 80)
+    chunk = next(event for event in client.events if isinstance(event, AudioChunk))
+    at_s = chunk.first_sample / chunk.sample_rate_hz
+    word = Word(text="Hello", start_s=at_s, end_s=at_s + 0.25, prob=0.9)
+    said = utterance(transcript=Transcript(text="Hello", language="en", words=(word,)))
+    client.decoder.transcribed(replace(said, start_s=at_s, end_s=at_s + 1.0))
+    data = client.read()[-1]["parameters"]["entities"][0]["data"]
+    (token,) = data["alternatives"][0]["interpretations"][0]["tokens"]
+    assert (data["offset"], token["offset"], token["duration"]) == ("PT5S", "PT5S", "PT0.25S")
 
 
 def test_only_what_was_said_is_told() -> None:

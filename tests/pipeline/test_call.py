@@ -28,6 +28,7 @@ from voicepipe.types import (
     Recognition,
     Roles,
     ScoredUtterance,
+    Transcript,
     Utterance,
 )
 
@@ -127,10 +128,15 @@ def test_a_recording_is_recognised_in_larger_pieces_with_the_same_events() -> No
         most = 0
 
         def transcribe_together(
-            self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+            self,
+            utterances: Sequence[Utterance],
+            *,
+            languages: Sequence[str],
+            embed: Sequence[bool],
+            word_times: Sequence[bool],
         ) -> list[Recognition]:
             self.most = max(self.most, len(utterances))
-            return super().transcribe_together(utterances, languages=languages, embed=embed)
+            return super().transcribe_together(utterances, languages=languages, embed=embed, word_times=word_times)
 
     events = media(call_of(*BOTH, language=None), stream(TRACKS, {Channel.CALLER: [800], Channel.AGENT: [800]}))
     alone = list(analyze_call(events, models=models(), config=AnalysisConfig()))
@@ -224,6 +230,22 @@ def test_text_is_redacted_before_it_leaves() -> None:
     texts = [one.transcript.text for one in events if isinstance(one, ScoredUtterance) and one.transcript]
     assert texts
     assert not [text for text in texts if "1234" in text]
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_words_are_timed_only_in_calls_that_ask_and_what_is_masked_is_in_none(together: int) -> None:
+    chunks = stream(TRACKS, {Channel.CALLER: [800], Channel.AGENT: [800]})
+    told: dict[bool, list[Transcript]] = {}
+    for asked in (False, True):
+        call = replace(call_of(*BOTH), word_times=asked)
+        events = analyze_call(media(call, chunks), models=models(), config=AnalysisConfig(), together=together)
+        told[asked] = [one.transcript for one in events if isinstance(one, ScoredUtterance) and one.transcript]
+    assert [one.text for one in told[True]] == [one.text for one in told[False]]
+    assert not any(one.words for one in told[False])
+    for transcript in told[True]:
+        assert " ".join(word.text for word in transcript.words) == transcript.text
+        assert any(word.text == "[card]" for word in transcript.words)
+        assert not any(number in word.text for word in transcript.words for number in ("4000", "1234", "5678"))
 
 
 def test_the_language_is_detected_once_and_then_kept() -> None:

@@ -136,6 +136,7 @@ def test_the_model_is_not_asked_for_more_than_is_allowed() -> None:
             choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
             transcribe: bool = True,
             embed: bool = True,
+            word_times: bool = False,
         ) -> Recognition:
             assert transcribe, "an encoder pass for an embedding that nobody may use"
             return super().recognize(utterance, language=language, choose_language=choose_language, embed=embed)
@@ -253,6 +254,7 @@ def test_a_live_call_obeys_while_its_workers_are_busy_elsewhere() -> None:
             choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
             transcribe: bool = True,
             embed: bool = True,
+            word_times: bool = False,
         ) -> Recognition:
             begun.release()
             assert held.acquire(timeout=ALL_S)

@@ -197,6 +197,34 @@ def test_words_that_do_not_match_the_text_are_dropped() -> None:
     assert masked.redactions[0].start_s is None
 
 
+def test_words_that_are_not_the_whole_text_are_dropped() -> None:
+    """Else a word that occurs twice could be taken for the other one, and a masked one stay."""
+    text = "code 4117 is not 4117"
+    for said in (["code", "is", "not", "4117"], ["code", "4117", "is"]):
+        words = tuple(Word(text=one, start_s=0.0, end_s=0.2, prob=0.9) for one in said)
+        masked = Redactor().redact(Transcript(text=text, language="en", words=words), channel=CALLER)
+        assert masked.redacted
+        assert masked.words == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "words", "left"),
+    [
+        ("мой пин 48 21, да", "ru", ["мой", "пин", "48", "21,", "да"], ["мой", "пин", "[code]", "да"]),
+        (
+            "我的密码是四八二一。",
+            "zh",
+            ["我", "的", "密码", "是", "四", "八", "二", "一。"],
+            ["我", "的", "密码", "是", "[code]"],
+        ),
+    ],
+)
+def test_of_masked_words_only_the_mark_is_left(text: str, language: str, words: list[str], left: list[str]) -> None:
+    timed = tuple(Word(text=one, start_s=float(at), end_s=at + 1.0, prob=0.9) for at, one in enumerate(words))
+    masked = Redactor().redact(Transcript(text=text, language=language, words=timed), channel=CALLER)
+    assert [word.text for word in masked.words] == left
+
+
 def test_transcript_without_private_data_is_unchanged() -> None:
     transcript = Transcript(text="I want to speak to somebody", language="en")
     assert Redactor().redact(transcript, channel=CALLER) is transcript

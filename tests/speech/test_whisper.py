@@ -1,8 +1,10 @@
 """The real Whisper weights on real utterances; marked slow but for what needs no weights."""
 
+import json
 import threading
 import unittest.mock
 from collections.abc import Iterator
+from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -13,10 +15,12 @@ import soxr
 
 from tests import synth
 from voicepipe.speech import whisper
+from voicepipe.speech.language import WHISPER_LANGUAGES
 from voicepipe.speech.processor import has_avx512
 from voicepipe.speech.segment import Segmenter
 from voicepipe.speech.vad import SileroDetector
 from voicepipe.speech.whisper import WhisperConfig, WhisperTranscriber, _said, context_s
+from voicepipe.speech.word_times import words_of
 from voicepipe.types import SAMPLE_RATE_HZ, Channel, CutBy, FloatArray, ModelError, Recognition, Utterance
 
 SAMPLES = Path(__file__).resolve().parents[2] / "voicepipe" / "samples"
@@ -113,6 +117,11 @@ def test_given_language_is_not_detected(transcriber: WhisperTranscriber, spoken:
 
 
 @pytest.mark.slow
+def test_the_languages_are_those_that_whisper_knows(transcriber: WhisperTranscriber) -> None:
+    assert transcriber.languages == WHISPER_LANGUAGES
+
+
+@pytest.mark.slow
 def test_language_that_whisper_does_not_know_is_detected(
     transcriber: WhisperTranscriber, spoken: list[Utterance]
 ) -> None:
@@ -158,9 +167,10 @@ def test_utterances_together_read_as_each_alone(transcriber: WhisperTranscriber,
     some = [*spoken[:5], utterance(np.tile(spoken[5].samples, 4))]
     assert len({transcriber.alike(one) for one in some}) > 1
     embed = [True, False, True, True, True, False]
-    together = transcriber.transcribe_together(some, languages=languages, embed=embed)
-    for one, language, wanted, joined in zip(some, languages, embed, together, strict=True):
-        alone = transcriber.recognize(one, language=language, embed=wanted)
+    timed = [True, False, True, True, False, False]
+    together = transcriber.transcribe_together(some, languages=languages, embed=embed, word_times=timed)
+    for one, language, wanted, with_words, joined in zip(some, languages, embed, timed, together, strict=True):
+        alone = transcriber.recognize(one, language=language, embed=wanted, word_times=with_words)
         assert joined.transcript is not None
         assert alone.transcript is not None
         assert (joined.transcript.text, joined.transcript.language) == (
@@ -168,6 +178,11 @@ def test_utterances_together_read_as_each_alone(transcriber: WhisperTranscriber,
             alone.transcript.language,
         )
         assert joined.transcript.rejected == alone.transcript.rejected
+        assert bool(joined.transcript.words) is (with_words and bool(joined.transcript.text))
+        assert [word.text for word in joined.transcript.words] == [word.text for word in alone.transcript.words]
+        for word, same in zip(joined.transcript.words, alone.transcript.words, strict=True):
+            assert (word.start_s, word.end_s) == pytest.approx((same.start_s, same.end_s), abs=0.05)
+            assert word.prob == pytest.approx(same.prob, abs=0.01)
         assert joined.transcript.avg_logprob == pytest.approx(alone.transcript.avg_logprob, abs=1e-4)
         assert (joined.language_probs is None) == (language != "xx")
         np.testing.assert_array_equal(joined.embedding, alone.embedding)
@@ -180,8 +195,82 @@ def test_company_gives_no_utterance_more_room(transcriber: WhisperTranscriber, s
     longest = max((one for one in spoken if transcriber.alike(one) == 6.0), key=lambda one: one.duration_s)
     with unittest.mock.patch.object(whisper, "_TOKENS_SPARE", -18):
         alone = [transcriber.recognize(one, language="en").transcript for one in (crammed, longest)]
-        joined = transcriber.transcribe_together([crammed, longest], languages=["en", "en"], embed=[False, False])
+        joined = transcriber.transcribe_together(
+            [crammed, longest], languages=["en", "en"], embed=[False, False], word_times=[False, False]
+        )
     assert [one.transcript for one in joined] == alone
+
+
+@pytest.mark.slow
+def test_every_word_has_its_time_in_the_call_and_the_text_stays_the_same(
+    transcriber: WhisperTranscriber, spoken: list[Utterance]
+) -> None:
+    for one in spoken[:4]:
+        plain = transcriber.recognize(one, language="en", embed=False).transcript
+        timed = transcriber.recognize(one, language="en", embed=False, word_times=True).transcript
+        assert plain is not None
+        assert timed is not None
+        assert plain.words == ()
+        assert replace(timed, words=()) == plain
+        assert " ".join(word.text for word in timed.words) == timed.text
+        times_s = [time_s for word in timed.words for time_s in (word.start_s, word.end_s)]
+        assert times_s == sorted(times_s)
+        assert one.start_s <= times_s[0] < one.start_s + 0.4
+        assert one.end_s - 0.5 < times_s[-1] <= one.end_s
+        assert np.median([word.end_s - word.start_s for word in timed.words]) == pytest.approx(0.25, abs=0.15)
+        assert all(0.0 < word.prob <= 1.0 for word in timed.words)
+
+
+@pytest.mark.slow
+def test_no_word_is_said_in_a_pause(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
+    """Two utterances with 0.4 s of silence between them: each keeps its words on its own side."""
+    first, second = spoken[2], spoken[1]
+    pause = np.zeros(round(0.4 * SAMPLE_RATE_HZ), np.float32)
+    joined = utterance(np.concatenate([first.samples, pause, second.samples]))
+    said = transcriber.recognize(joined, language="en", embed=False, word_times=True).transcript
+    assert said is not None
+    n_first = len(text(transcriber.recognize(first, language="en", embed=False)).split())
+    last, following = said.words[n_first - 1], said.words[n_first]
+    assert first.duration_s - 0.3 < last.end_s <= first.duration_s + 0.02
+    assert first.duration_s + 0.38 <= following.start_s < first.duration_s + 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("language", "said", "words"),
+    [
+        ("ru", " Здравствуйте, я хочу поговорить с оператором.", None),
+        ("zh", "我的卡号是4111，谢谢！", ["4111，", "谢谢！"]),
+        ("zh", "𠮷野家的鱻羴", ["𠮷", "野", "家", "的", "鱻", "羴"]),
+        ("en", " It costs $12,500.50, doesn't it?", None),
+    ],
+)
+def test_words_are_put_together_of_whispers_own_tokens(
+    transcriber: WhisperTranscriber, language: str, said: str, words: list[str] | None
+) -> None:
+    tokenizer = transcriber._tokenizers[language]
+    tokens = tokenizer.encode(said)
+    found = [word.text for word in words_of(tokens, decode=tokenizer.decode)]
+    assert "".join(found) == said
+    assert not any("\ufffd" in word for word in found)
+    expected = said.split() if words is None else words
+    assert [word.strip() for word in found][-len(expected) :] == expected
+
+
+@pytest.mark.slow
+def test_a_model_that_does_not_say_how_it_aligns_gives_the_text_alone(
+    whisper_dir: Path, tmp_path: Path, spoken: list[Utterance]
+) -> None:
+    for file in whisper_dir.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    del config["alignment_heads"]
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    said = WhisperTranscriber(tmp_path).recognize(spoken[2], language="en", word_times=True).transcript
+    assert said is not None
+    assert said.text
+    assert said.words == ()
 
 
 @pytest.mark.slow
@@ -260,7 +349,7 @@ def test_length_out_of_range_is_refused(transcriber: WhisperTranscriber, duratio
 @pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [1, 159, 400])
 def test_a_few_samples_are_no_trouble(transcriber: WhisperTranscriber, n_samples: int) -> None:
-    recognition = transcriber.recognize(utterance(np.full(n_samples, 0.1, np.float32)), language="en")
+    recognition = transcriber.recognize(utterance(np.full(n_samples, 0.1, np.float32)), language="en", word_times=True)
     assert recognition.embedding is not None
     assert np.all(np.isfinite(recognition.embedding))
 
@@ -302,8 +391,11 @@ NOT_SPEECH = {
 @pytest.mark.parametrize("language", ["en", None])
 def test_no_text_where_nobody_spoke(transcriber: WhisperTranscriber, name: str, language: str | None) -> None:
     """Even if the voice detector had been in doubt and let it through."""
-    recognition = transcriber.recognize(utterance(NOT_SPEECH[name], speech_prob=0.4, speech_s=3.0), language=language)
+    heard = utterance(NOT_SPEECH[name], speech_prob=0.4, speech_s=3.0)
+    recognition = transcriber.recognize(heard, language=language, word_times=True)
     assert text(recognition) == ""
+    assert recognition.transcript is not None
+    assert recognition.transcript.words == ()
 
 
 @pytest.mark.slow

@@ -57,8 +57,9 @@ class AudioHookConfig(BaseModel):
 
     transcripts: Literal["asked", "always", "never"] = Field(
         default="asked",
-        description="Send final transcripts to Genesys: where the client asks (supportedLanguages in its open message, "
-        "or transcripts = true in the custom configuration), always, or never.",
+        description="Send final transcripts with the times of their words to Genesys: where the client asks "
+        "(supportedLanguages in its open message, or transcripts = true in the custom configuration), always, or "
+        "never.",
     )
     supported_languages: tuple[str, ...] = Field(
         default=("en-us", "en-gb", "ru-ru", "zh-cn"), description="What a client hears that asks for the languages."
@@ -245,6 +246,10 @@ class AudioHookDecoder(Decoder):
         participant = parameters.get("participant")
         participant_id = participant.get("id") if isinstance(participant, dict) else None
         is_probe = NULL_UUID in (parameters.get("conversationId"), participant_id)
+        asked = parameters.get("supportedLanguages") is True or custom.get("transcripts") in (True, "true")
+        self._sends_transcripts = not is_probe and (
+            self._config.transcripts == "always" or (self._config.transcripts == "asked" and asked)
+        )
         events: list[MediaEvent] = []
         if not is_probe:
             events = self._start_call(parameters, custom, offer)
@@ -252,10 +257,6 @@ class AudioHookDecoder(Decoder):
         if parameters.get("supportedLanguages") is True:
             opened["supportedLanguages"] = list(self._config.supported_languages)
         self._is_open = True
-        asked = parameters.get("supportedLanguages") is True or custom.get("transcripts") in (True, "true")
-        self._sends_transcripts = not is_probe and (
-            self._config.transcripts == "always" or (self._config.transcripts == "asked" and asked)
-        )
         self._send("opened", opened)
         return events
 
@@ -281,7 +282,7 @@ class AudioHookDecoder(Decoder):
         )
         assert identity is not None
         channels = tuple(CHANNELS[name] for name in offer["channels"])
-        return self._start(identity, channels=channels, roles=Roles.GIVEN)
+        return self._start(identity, channels=channels, roles=Roles.GIVEN, word_times=self._sends_transcripts)
 
     def _take_close(self, parameters: dict[str, Any]) -> list[MediaEvent]:
         reason = parameters.get("reason")

@@ -298,7 +298,9 @@ class Decoder(ABC):
         """Return why the call ended where the protocol gave no reason of its own; 1005 is a close without a code."""
         return "end" if code in (CloseCode.NORMAL, CloseCode.NO_CODE) else CONNECTION_LOST
 
-    def _start(self, identity: CallIdentity, *, channels: Sequence[Channel], roles: Roles) -> list[MediaEvent]:
+    def _start(
+        self, identity: CallIdentity, *, channels: Sequence[Channel], roles: Roles, word_times: bool = False
+    ) -> list[MediaEvent]:
         """Announce the call; `channels` are those of this leg in the order of its tracks."""
         self.channels = tuple(channels)
         whole = identity.channels or self.channels
@@ -320,6 +322,7 @@ class Decoder(ABC):
             language=identity.language,
             consent=identity.consent,
             caller_id=self._caller_id(identity.caller),
+            word_times=word_times,
         )
         return [CallStarted(call=self.call)]
 

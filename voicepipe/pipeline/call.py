@@ -341,6 +341,7 @@ class CallAnalysis:
             choose_language=partial(self.likely_language, utterance),
             transcribe=transcribe,
             embed=embed,
+            word_times=self.call.word_times,
         )
 
     def can_join(self, utterance: Utterance) -> bool:
@@ -458,6 +459,7 @@ def recognize_together(spoken: Sequence[tuple[CallAnalysis, Utterance]]) -> list
             [spoken[at][1] for at in joined],
             languages=[spoken[at][0].language or "" for at in joined],
             embed=[spoken[at][0].wants_voice(spoken[at][1]) for at in joined],
+            word_times=[spoken[at][0].call.word_times for at in joined],
         )
         recognitions.update(zip(joined, together, strict=True))
     for at, (call, utterance) in enumerate(spoken):

@@ -221,16 +221,16 @@ def _moved_back(found: Sequence[Span], spans: Sequence[Span]) -> list[Span]:
 
 
 def _places_of_words(transcript: Transcript) -> list[tuple[int, int]]:
-    """Return where each word stands in the text, nothing where one of them does not."""
+    """Return where each word stands in the text; nothing where they are not the whole text, in order."""
     places, place = [], 0
     for word in transcript.words:
         written = word.text.strip()
         start = transcript.text.find(written, place)
-        if start < 0:
+        if start < 0 or transcript.text[place:start].strip():
             return []
         place = start + len(written)
         places.append((start, place))
-    return places
+    return [] if transcript.text[place:].strip() else places
 
 
 def _touches(span: Span, place: tuple[int, int]) -> bool:

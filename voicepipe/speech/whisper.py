@@ -6,9 +6,11 @@ the decoder is asked for timestamps: they tell it where the speech ends. It stil
 a segment that starts where the utterance is over; that segment is left out.
 
 The embedding comes from the encoder's first layers (`voicepipe.speech.voice_encoder`), which see the same features.
+Where the times of the words are asked for, the decoder reads its text once more (`voicepipe.speech.word_times`).
 """
 
 import itertools
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +24,8 @@ from voicepipe.speech import processor
 from voicepipe.speech.hallucination import GuardConfig, rejecting_guard
 from voicepipe.speech.processor import InstructionSet
 from voicepipe.speech.voice_encoder import LAYERS, MEL_FRAMES_PER_S, VoiceEncoder, padded
-from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError, Recognition, Transcript, Utterance
+from voicepipe.speech.word_times import FRAME_S, timed, words_of
+from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError, Recognition, Transcript, Utterance, Word
 
 MIN_CONTEXT_S = 6.0
 """Shortest context of the encoder."""
@@ -42,6 +45,7 @@ _MAX_GAIN_DB = 40.0
 _TOKENS_PER_S = 24
 _TOKENS_SPARE = 16
 _TIMESTAMP_S = 0.02
+_MEL_FRAMES_PER_FRAME = round(MEL_FRAMES_PER_S * FRAME_S)
 _MAX_NEW_TOKENS = 224  # half of the decoder's 448 positions, as in Whisper's training
 _MOST_IN_ONE_PASS = 4  # more is hardly quicker, and takes memory
 _MAX_FIRST_TIMESTAMP = 50  # steps of 20 ms: the first segment begins within the first second
@@ -146,6 +150,7 @@ class WhisperTranscriber:
                 f"The Whisper model in {model_dir} cannot be loaded ({error}): run `voicepipe models verify`."
             ) from error
         self._model: Any = whisper.model
+        self._aligns = _names_alignment_heads(model_dir)
         self._log_mel: Any = FeatureExtractor(feature_size=self._model.n_mels)
         multilingual: bool = self._model.is_multilingual
         self._tokenizers: dict[str, Any] = {
@@ -177,6 +182,7 @@ class WhisperTranscriber:
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
         embed: bool = True,
+        word_times: bool = False,
     ) -> Recognition:
         """Recognise one utterance.
 
@@ -194,6 +200,9 @@ class WhisperTranscriber:
             False leaves out text and language.
         embed : bool
             False leaves out the embedding.
+        word_times : bool
+            True fills `Transcript.words`, if the model knows which of its attention heads follow the words; the text
+            is the same.
 
         Raises
         ------
@@ -211,7 +220,7 @@ class WhisperTranscriber:
             language = choose_language(language_probs) if choose_language else None
             if language not in self._tokenizers:
                 language = max(language_probs, key=language_probs.__getitem__)
-        [transcript] = self._transcripts([utterance], encoded, languages=[language])
+        [transcript] = self._transcripts([utterance], encoded, languages=[language], word_times=[word_times])
         return Recognition(transcript=transcript, embedding=embedding, language_probs=language_probs)
 
     def alike(self, utterance: Utterance) -> float:
@@ -219,7 +228,12 @@ class WhisperTranscriber:
         return context_s(_duration_s(utterance.samples))
 
     def transcribe_together(
-        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        languages: Sequence[str],
+        embed: Sequence[bool],
+        word_times: Sequence[bool],
     ) -> list[Recognition]:
         """Transcribe several utterances: each as `recognize` would, but those that are `alike` in one pass.
 
@@ -233,6 +247,8 @@ class WhisperTranscriber:
             ISO 639-1 code of each; a code that is not in `languages` lets the model detect it.
         embed : sequence of bool, length n
             False leaves out the embedding.
+        word_times : sequence of bool, length n
+            True fills `Transcript.words`, as in `recognize`.
 
         Returns
         -------
@@ -243,23 +259,29 @@ class WhisperTranscriber:
         ValueError
             If an utterance has no samples or is longer than 29.5 s.
         """
+
+        def alone(at: int) -> Recognition:
+            return self.recognize(utterances[at], language=languages[at], embed=embed[at], word_times=word_times[at])
+
         recognitions: dict[int, Recognition] = {}
         by_context: dict[float, list[int]] = defaultdict(list)
         for at, (utterance, language) in enumerate(zip(utterances, languages, strict=True)):
             by_context[self.alike(utterance) if language in self._tokenizers else -at].append(at)
         for context, members in _passes(by_context):
             if len(members) == 1:
-                at = members[0]
-                recognitions[at] = self.recognize(utterances[at], language=languages[at], embed=embed[at])
+                recognitions[members[0]] = alone(members[0])
                 continue
             features = [self._features(utterances[at].samples) for at in members]
             encoded = self._encoded([mel for mel, _ in features], context=context)
             transcripts = self._transcripts(
-                [utterances[at] for at in members], encoded, languages=[languages[at] for at in members]
+                [utterances[at] for at in members],
+                encoded,
+                languages=[languages[at] for at in members],
+                word_times=[word_times[at] for at in members],
             )
             for at, (mel, duration_s), transcript in zip(members, features, transcripts, strict=True):
                 if transcript is None:
-                    recognitions[at] = self.recognize(utterances[at], language=languages[at], embed=embed[at])
+                    recognitions[at] = alone(at)
                     continue
                 embedding = self._voice.embed(mel, duration_s=duration_s) if embed[at] else None
                 recognitions[at] = Recognition(transcript=transcript, embedding=embedding)
@@ -303,14 +325,14 @@ class WhisperTranscriber:
         return self._encode(np.stack([padded(mel, n_frames=n_frames) for mel in mels]))
 
     def _transcripts(
-        self, utterances: Sequence[Utterance], encoded: Any, *, languages: Sequence[str]
+        self, utterances: Sequence[Utterance], encoded: Any, *, languages: Sequence[str], word_times: Sequence[bool]
     ) -> list[Transcript | None]:
         """Return the transcripts of one pass; None for one that alone would have been cut short."""
         heard: list[Transcript | None] = []
         all_decoded = self._decode(
             encoded, languages=languages, durations_s=[_duration_s(utterance.samples) for utterance in utterances]
         )
-        for utterance, language, decoded in zip(utterances, languages, all_decoded, strict=True):
+        for row, (utterance, language, decoded) in enumerate(zip(utterances, languages, all_decoded, strict=True)):
             if decoded is None:
                 heard.append(None)
                 continue
@@ -324,16 +346,34 @@ class WhisperTranscriber:
                 speech_s=utterance.speech_s,
                 config=self.config.guards,
             )
+            with_words = word_times[row] and self._aligns and decoded.text and not rejected
             heard.append(
                 Transcript(
                     text="" if rejected else decoded.text,
                     language=language,
+                    words=self._words(utterance, encoded, row, decoded, language=language) if with_words else (),
                     avg_logprob=decoded.avg_logprob,
                     no_speech_prob=decoded.no_speech_prob,
                     rejected=rejected,
                 )
             )
         return heard
+
+    def _words(
+        self, utterance: Utterance, encoded: Any, row: int, decoded: _Decoded, *, language: str
+    ) -> tuple[Word, ...]:
+        """Return the words of one row of a pass with their times; none if they are not the text."""
+        tokenizer = self._tokenizers[language]
+        words = words_of(decoded.tokens, decode=tokenizer.decode)
+        if "".join(word.text for word in words).strip() != decoded.text:
+            return ()
+        if encoded.shape[0] > 1:
+            encoded = type(encoded).from_array(np.array(np.asarray(encoded)[row : row + 1]))
+        n_frames = math.ceil(_duration_s(utterance.samples) / FRAME_S)
+        [aligned] = self._model.align(
+            encoded, tokenizer.sot_sequence, [decoded.tokens], [n_frames * _MEL_FRAMES_PER_FRAME]
+        )
+        return timed(words, path=aligned.alignments, probs=aligned.text_token_probs, utterance=utterance)
 
     def _decode(self, encoded: Any, *, languages: Sequence[str], durations_s: Sequence[float]) -> list[_Decoded | None]:
         """Decode utterances in one pass; None for one that took more tokens than it may, while others may take more."""
@@ -378,6 +418,12 @@ def _decoded(result: Any, tokenizer: Any, *, max_new_tokens: int, duration_s: fl
         no_speech_prob=result.no_speech_prob,
         ended=len(tokens) < max_new_tokens,
     )
+
+
+def _names_alignment_heads(model_dir: Path) -> bool:
+    """Whether the model says which attention heads follow the words; one that was tuned and converted again may not."""
+    config = model_dir / "config.json"
+    return config.is_file() and bool(json.loads(config.read_text(encoding="utf-8")).get("alignment_heads"))
 
 
 def _duration_s(samples: FloatArray) -> float:
