@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 VARIABLE = "VOICEPIPE_TEST_BROWSER"
 """Path of a Chromium; where it is set, tests fail rather than skip without one."""
+
+PATIENCE_MS = 60_000
+"""Longest wait for what a page is about to do: a busy machine is no failure."""
 
 
 def find_browser() -> str | None:
@@ -26,6 +29,7 @@ def launched(path: str) -> Iterator[Browser]:
     """Run a Chromium for the length of the block. While it runs, `asyncio.run` cannot be used in this thread."""
     # Chromium refuses its sandbox to root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
@@ -56,11 +60,20 @@ class Tab:
         assert self.outside == []
 
 
+def processor_s(page: Page) -> float:
+    """Return the processor time that a page's process has used so far: other work on the machine does not count."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable")
+    measured = {one["name"]: one["value"] for one in devtools.send("Performance.getMetrics")["metrics"]}
+    devtools.detach()
+    return float(measured["ProcessTime"])
+
+
 @contextmanager
 def open_tab(browser: Browser, **context: Any) -> Iterator[Tab]:
     """Open a tab with no network; keyword arguments are those of Playwright's ``new_context``."""
     with browser.new_context(**{"timezone_id": "Europe/Berlin", "locale": "en-GB", **context}) as opened:
-        opened.set_default_timeout(10_000)
+        opened.set_default_timeout(PATIENCE_MS)
         tab = Tab(opened.new_page())
 
         def on_console(message: ConsoleMessage) -> None:

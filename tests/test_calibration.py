@@ -166,7 +166,7 @@ def test_samples_become_a_profile_that_is_loaded_and_named(
 def test_the_command_says_what_is_wrong_in_one_sentence(site: Path) -> None:
     (site / "labels.csv").write_text("\n".join([HEADER, *GOOD, "two.wav,agent,8,9,calm"]), encoding="utf-8")
     command = [sys.executable, "-m", "voicepipe.cli", "calibrate", str(site / "labels.csv"), "--out", str(site / "out")]
-    failed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert failed.returncode == 1
     assert failed.stderr == "voicepipe: Line 4: the channel 'agent' is neither caller nor mixed.\n"
 

@@ -4,19 +4,19 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 from urllib.request import urlopen
 
 import pytest
 
+from tests.patience import until
+from tests.ports import unused_port
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
 from voicepipe.events.feedback import FEEDBACK_TOPIC
@@ -26,8 +26,6 @@ from voicepipe.events.store import Store
 from voicepipe.packaged import PACKAGE
 
 pytestmark = pytest.mark.slow
-
-T = TypeVar("T")
 
 UPSET = PACKAGE / "samples" / "upset_caller.wav"
 CALM = PACKAGE / "samples" / "calm_caller.wav"
@@ -49,14 +47,13 @@ def environment(tmp_path: Path, whisper_dir: Path) -> dict[str, str]:
 
 def read(address: str) -> list[KafkaRecord]:
     with KafkaReader(KafkaConfig().at(address), topic=REROUTE_TOPIC) as reader:
-        return list(reader.read_to_end(timeout_s=20))
+        return list(reader.read_to_end(timeout_s=60))
 
 
-def closed_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
-        return port
+def metrics(port: int) -> list[str]:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        lines: list[str] = answer.read().decode().splitlines()
+        return lines
 
 
 @contextmanager
@@ -80,24 +77,46 @@ def serving(address: str, tmp_path: Path, whisper_dir: Path) -> Iterator[int]:
         assert service.wait(60) == 0, rest
 
 
-def until(ask: Callable[[], Sequence[T]], *, timeout_s: float = 90.0) -> Sequence[T]:
-    """Ask until there is an answer."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return answer
+@dataclass(frozen=True)
+class Scored:
+    """A broker, a store, and what the commands said that filled them.
+
+    Attributes
+    ----------
+    address : str
+        Of the broker.
+    folder : Path
+        Of the store.
+    before : CompletedProcess
+        ``voicepipe alerts`` before there was any.
+    score : CompletedProcess
+        ``voicepipe score`` of the upset caller.
+    """
+
+    address: str
+    folder: Path
+    before: "subprocess.CompletedProcess[str]"
+    score: "subprocess.CompletedProcess[str]"
 
 
-def test_the_event_on_kafka_is_the_line_that_score_prints(tmp_path: Path, whisper_dir: Path) -> None:
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory, whisper_dir: Path) -> Iterator[Scored]:
+    folder = tmp_path_factory.mktemp("scored")
     with embedded_broker() as address:
-        done = voicepipe(
-            "score", UPSET, "--format", "jsonl", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir
+        before = voicepipe("alerts", "--kafka", address, tmp_path=folder, whisper_dir=whisper_dir)
+        score = voicepipe(
+            "score", UPSET, "--format", "jsonl", "--kafka", address, tmp_path=folder, whisper_dir=whisper_dir
         )
-        assert done.returncode == 0, done.stderr
-        records = read(address)
-        again = voicepipe("score", UPSET, "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
-        assert again.returncode == 0, again.stderr
-        assert len(read(address)) == len(records), "a replayed call sends nothing twice"
+        yield Scored(address, folder, before, score)
+
+
+def test_the_event_on_kafka_is_the_line_that_score_prints(scored: Scored, whisper_dir: Path) -> None:
+    done = scored.score
+    assert done.returncode == 0, done.stderr
+    records = read(scored.address)
+    again = voicepipe("score", UPSET, "--kafka", scored.address, tmp_path=scored.folder, whisper_dir=whisper_dir)
+    assert again.returncode == 0, again.stderr
+    assert len(read(scored.address)) == len(records), "a replayed call sends nothing twice"
     printed = [json.loads(line) for line in done.stdout.splitlines()]
     reroutes = [line for line in printed if line.pop("type") == "reroute"]
     assert [json.loads(record.body) for record in records] == reroutes
@@ -105,53 +124,50 @@ def test_the_event_on_kafka_is_the_line_that_score_prints(tmp_path: Path, whispe
     assert records[0].headers["ce_type"] == b"voicepipe.reroute.requested.v1"
 
 
-def test_alerts_are_shown_and_judged(tmp_path: Path, whisper_dir: Path) -> None:
-    with embedded_broker() as address:
-        empty = voicepipe("alerts", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
-        assert empty.returncode == 1
-        assert "voicepipe.reroute.v1" in empty.stderr, "the topic is not there yet"
-        scored = voicepipe("score", UPSET, "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
-        assert scored.returncode == 0, scored.stderr
-        bodies = [record.body.decode() for record in read(address)]
-        lines = voicepipe(
-            "alerts", "--json", "--since", "1h", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir
-        )
-        assert lines.stdout.splitlines() == bodies
-        shown = voicepipe("alerts", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
-        assert "caller's normal" in shown.stdout
-        event_id = json.loads(bodies[0])["event_id"]
-        judged = voicepipe(
-            *(
-                "alerts",
-                "--kafka",
-                address,
-                "verdict",
-                event_id[:8],
-                "justified",
-                "--outcome",
-                "rerouted",
-                "--by",
-                "ada",
-            ),
-            tmp_path=tmp_path,
-            whisper_dir=whisper_dir,
-        )
-        assert judged.returncode == 0, judged.stderr
-        assert "justified, rerouted" in judged.stdout
-        with KafkaReader(KafkaConfig().at(address), topic=FEEDBACK_TOPIC) as reader:
-            (feedback,) = [json.loads(record.body) for record in reader.read_to_end(timeout_s=20)]
-        assert (feedback["event_id"], feedback["verdict"], feedback["given_by"]) == (event_id, "justified", "ada")
-        unknown = voicepipe(
-            "alerts", "--kafka", address, "verdict", "00000000", "unsure", tmp_path=tmp_path, whisper_dir=whisper_dir
-        )
-        assert unknown.returncode == 1
-        assert "has no alert 00000000" in unknown.stderr
+def test_alerts_are_shown_and_judged(scored: Scored, whisper_dir: Path) -> None:
+    address, tmp_path = scored.address, scored.folder
+    assert scored.before.returncode == 1
+    assert "voicepipe.reroute.v1" in scored.before.stderr, "the topic is not there yet"
+    bodies = [record.body.decode() for record in read(address)]
+    lines = voicepipe(
+        "alerts", "--json", "--since", "1h", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir
+    )
+    assert lines.stdout.splitlines() == bodies
+    shown = voicepipe("alerts", "--kafka", address, tmp_path=tmp_path, whisper_dir=whisper_dir)
+    assert "caller's normal" in shown.stdout
+    event_id = json.loads(bodies[0])["event_id"]
+    judged = voicepipe(
+        *(
+            "alerts",
+            "--kafka",
+            address,
+            "verdict",
+            event_id[:8],
+            "justified",
+            "--outcome",
+            "rerouted",
+            "--by",
+            "ada",
+        ),
+        tmp_path=tmp_path,
+        whisper_dir=whisper_dir,
+    )
+    assert judged.returncode == 0, judged.stderr
+    assert "justified, rerouted" in judged.stdout
+    with KafkaReader(KafkaConfig().at(address), topic=FEEDBACK_TOPIC) as reader:
+        (feedback,) = [json.loads(record.body) for record in reader.read_to_end(timeout_s=60)]
+    assert (feedback["event_id"], feedback["verdict"], feedback["given_by"]) == (event_id, "justified", "ada")
+    unknown = voicepipe(
+        "alerts", "--kafka", address, "verdict", "00000000", "unsure", tmp_path=tmp_path, whisper_dir=whisper_dir
+    )
+    assert unknown.returncode == 1
+    assert "has no alert 00000000" in unknown.stderr
     misused = voicepipe("alerts", tmp_path=tmp_path, whisper_dir=whisper_dir)
     assert misused.returncode == 2
 
 
 def test_an_event_waits_for_the_broker_and_goes_out_at_the_next_start(tmp_path: Path, whisper_dir: Path) -> None:
-    nobody = f"127.0.0.1:{closed_port()}"
+    nobody = f"127.0.0.1:{unused_port()}"
     failed = voicepipe("score", UPSET, "--kafka", nobody, tmp_path=tmp_path, whisper_dir=whisper_dir)
     assert failed.returncode == 1
     (sentence,) = failed.stderr.strip().splitlines()
@@ -192,10 +208,8 @@ def test_a_live_call_reaches_kafka_and_the_verdict_comes_back(tmp_path: Path, wh
         with Store.open(tmp_path / "store.sqlite", sinks=[], clock=lambda: datetime.now(tz=UTC)) as store:
             (feedback,) = until(lambda: store.feedback_of(event_id))
         assert feedback.verdict == "justified"
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            metrics = answer.read().decode()
-        assert 'voicepipe_feedback{answer="justified"} 1.0' in metrics
-        assert 'voicepipe_events_pending{sink="kafka"} 0.0' in metrics
+        for line in ('voicepipe_feedback{answer="justified"} 1.0', 'voicepipe_events_pending{sink="kafka"} 0.0'):
+            assert until(lambda line=line: line in metrics(port)), metrics(port)  # type: ignore[misc]
 
 
 def test_the_demo_shows_one_reroute_and_exits_with_0(tmp_path: Path, whisper_dir: Path) -> None:

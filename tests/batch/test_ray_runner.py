@@ -33,15 +33,24 @@ pytestmark = [
 NAMES = [f"{index}.wav" for index in range(12)]
 
 
+@pytest.fixture(scope="module")
+def head() -> Iterator[Any]:
+    """A cluster of one node: it takes seconds to start, on a busy machine many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in [str(Path.cwd()), *sys.path] if path))
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        yield cluster
+        cluster.shutdown()
+
+
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in [str(Path.cwd()), *sys.path] if path))
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
-    yield cluster
+def cluster(head: Any) -> Iterator[Any]:
+    """The cluster with two nodes, whatever a test before did to the second one."""
+    if len(head.list_all_nodes()) < 2:
+        head.add_node(num_cpus=1)
+    yield head
     ray.shutdown()
-    cluster.shutdown()
 
 
 def items(names: list[str]) -> Iterator[Item]:

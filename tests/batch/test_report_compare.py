@@ -1,9 +1,11 @@
 """Two runs over the same recordings: what flipped."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.batch.synthetic_run import SyntheticRun, synthetic_run
 from voicepipe.batch.report.compare import compare, differences
@@ -64,10 +66,10 @@ class TestPage:
         tiles = page.inner_text(".tiles").replace("\n", " ")
         assert "Alerts that appeared 4 " in tiles
         assert "Alerts that disappeared 3 " in tiles
-        assert page.locator("table.flips tbody tr").count() == 7
+        expect(page.locator("table.flips tbody tr")).to_have_count(7)
         page.select_option("select[name=kind]", "alert_gone")
-        assert page.locator("table.flips tbody tr").count() == 3
-        assert page.url.endswith("#kind=alert_gone")
+        expect(page.locator("table.flips tbody tr")).to_have_count(3)
+        expect(page).to_have_url(re.compile("#kind=alert_gone$"))
         assert b.calls[20]["call_id"] in page.inner_text("table.moves")
         page.locator("table.flips a").first.click()
         page.wait_for_selector(".callhead")

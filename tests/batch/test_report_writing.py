@@ -177,6 +177,11 @@ class TestWriting:
         with pytest.raises(ConfigError, match=r"holds no calls\.parquet; score recordings into it first"):
             write_report(tmp_path)
 
+    def test_recordings_that_moved_to_no_folder_are_refused(self, tmp_path: Path) -> None:
+        out = synthetic_run(2).write(tmp_path / "out")
+        with pytest.raises(ConfigError, match="gone is no folder; give --audio-root"):
+            write_report(out, audio_root=tmp_path / "gone")
+
     def test_a_damaged_table_is_refused(self, tmp_path: Path) -> None:
         out = synthetic_run(2).write(tmp_path)
         (out / "utterances.parquet").write_bytes(b"PAR1 not really")

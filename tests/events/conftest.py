@@ -2,7 +2,6 @@
 
 import gc
 import os
-import socket
 import sys
 import uuid
 import warnings
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.events.postgres import find_program, postgres_server
+from tests.ports import unused_port
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
 
@@ -20,6 +20,8 @@ sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 from kafka_cluster import KAFKA_VERSION, KafkaCluster, missing_tools
 
 _USED: list[str] = []
+_PATIENT = {"connect_timeout_s": 60.0, "publish_timeout_s": 60.0}
+"""A broker on a busy machine takes its time."""
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +42,15 @@ def broker(request: pytest.FixtureRequest) -> Iterator[KafkaConfig]:
     """Any broker, without security."""
     if own := os.environ.get("VOICEPIPE_TEST_KAFKA"):
         _USED.append(f"VOICEPIPE_TEST_KAFKA={own}")
-        yield KafkaConfig(bootstrap_servers=own, partitions=3)
+        yield KafkaConfig(bootstrap_servers=own, partitions=3, **_PATIENT)
     elif not missing_tools():
         _USED.append(f"Apache Kafka {KAFKA_VERSION}")
         started: KafkaCluster = request.getfixturevalue("cluster")
-        yield KafkaConfig(bootstrap_servers=started.address, partitions=3)
+        yield KafkaConfig(bootstrap_servers=started.address, partitions=3, **_PATIENT)
     else:
         _USED.append(f"the embedded broker (for Apache Kafka install {', '.join(missing_tools())})")
         with embedded_broker() as address:
-            yield KafkaConfig(bootstrap_servers=address, partitions=3)
+            yield KafkaConfig(bootstrap_servers=address, partitions=3, **_PATIENT)
 
 
 @pytest.fixture(scope="session")
@@ -87,8 +89,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def unused_tcp_address() -> str:
     """``127.0.0.1:port`` where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    return f"127.0.0.1:{unused_port()}"
 
 
 @pytest.fixture

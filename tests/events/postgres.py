@@ -2,12 +2,14 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.patience import until
+from tests.ports import unused_port
 
 _USER = "postgres"
 
@@ -29,7 +31,7 @@ def postgres_server() -> Iterator[str]:
     as_user = {"user": _USER, "group": _USER, "extra_groups": []} if os.getuid() == 0 else {}
     if as_user:
         shutil.chown(folder, _USER, _USER)
-    port = _free_port()
+    port = unused_port()
     try:
         subprocess.run(
             [initdb, "-D", folder / "data", "-U", _USER, "-A", "trust", "--no-sync", "-E", "UTF8"],
@@ -46,20 +48,11 @@ def postgres_server() -> Iterator[str]:
         try:
             ready = find_program("pg_isready")
             assert ready is not None
-            for _ in range(600):
-                if (
-                    subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"], check=False).returncode
-                    == 0
-                ):
-                    break
+            ask = [ready, "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
+            assert until(lambda: subprocess.run(ask, check=False).returncode == 0), (folder / "log").read_text()
             yield f"postgresql://{_USER}@127.0.0.1:{port}"
         finally:
             server.terminate()
             server.wait(30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -62,7 +62,7 @@ def test_a_verdict_finds_its_alert_by_the_beginning_of_its_id(broker: KafkaConfi
     with KafkaReader(broker, topic=FEEDBACK_TOPIC) as reader:
         received = [
             read_feedback(record.body, headers=record.headers, topic=record.topic, place=record.place).feedback
-            for record in reader.read_to_end(timeout_s=10.0)
+            for record in reader.read_to_end(timeout_s=60.0)
         ]
     assert sent in received
 

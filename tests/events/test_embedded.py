@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.patience import until
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
 from voicepipe.events.kafka_connection import check_kafka
@@ -41,10 +42,7 @@ def test_the_broker_ends_when_its_parent_is_killed() -> None:
         address = parent.stdout.readline().strip()
         assert listens(address)
         os.kill(parent.pid, signal.SIGKILL)
-    for _ in range(1000):
-        if not listens(address):
-            return
-    pytest.fail(f"a broker is still listening at {address}")
+    assert until(lambda: not listens(address)), f"a broker is still listening at {address}"
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

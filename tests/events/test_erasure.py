@@ -285,7 +285,7 @@ def test_a_purge_waits_for_a_node_that_is_sending_and_the_tombstones_come_after(
                 purged.result(timeout=0.5)
             for row in claim.rows:
                 claim.settle(row, FakeDelivery())
-        erased = purged.result(timeout=30.0)
+        erased = purged.result(timeout=120.0)
         assert (erased.calls, erased.events, erased.unsent, erased.tombstones) == (2, 8, 0, 6)
         with one.claim("kafka", limit=10) as rest:
             assert [row.body for row in rest.rows] == [b""] * 6
@@ -302,5 +302,5 @@ def test_a_broker_gets_a_tombstone_as_a_record_without_a_body(broker: KafkaConfi
     finally:
         sink.close()
     with KafkaReader(broker, topic="voicepipe.reroute.v1") as reader:
-        found = [record for record in reader.read_to_end(timeout_s=20.0) if record.key == "kafka-purge"]
+        found = [record for record in reader.read_to_end(timeout_s=60.0) if record.key == "kafka-purge"]
     assert [(record.body, record.headers["ce_type"]) for record in found] == [(b"", TOMBSTONE_TYPE.encode())]

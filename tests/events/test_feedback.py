@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.events.calls import make_messages, make_reroute
+from tests.patience import until
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.envelope import message_of
 from voicepipe.events.erasure import tombstones_of
@@ -220,7 +221,7 @@ def test_a_group_remembers_what_was_committed(broker: KafkaConfig) -> None:
     def read_some(*, at_least: int, commit: bool) -> set[str]:
         keys: list[str] = []
         with KafkaGroupReader(broker, topic=topic, group=group) as reader:
-            for _ in range(60):
+            for _ in range(240):
                 keys += [record.key for record in reader.poll(timeout_s=0.5)]
                 if len(keys) >= at_least:
                     break
@@ -245,7 +246,7 @@ def test_a_topic_of_feedback_is_listened_to(broker: KafkaConfig, store: Store) -
     sink.publish([feedback_message(Feedback.model_validate_json(make_body(feedback_id=str(own))), source="/acd")])
     sink.close()
     with KafkaReader(broker, topic=FEEDBACK_TOPIC) as reader:
-        said = [read(record.body).feedback for record in reader.read_to_end(timeout_s=10.0) if record.body]
+        said = [read(record.body).feedback for record in reader.read_to_end(timeout_s=60.0) if record.body]
         assert own in {feedback.feedback_id for feedback in said if feedback is not None}
     listener = FeedbackListener(
         store,
@@ -253,9 +254,11 @@ def test_a_topic_of_feedback_is_listened_to(broker: KafkaConfig, store: Store) -
         backoff=Backoff(),
         rng=random.Random(1),
     )
-    for _ in range(120):
+
+    def heard() -> dict[str, int]:
         listener.listen()
-        if store.feedback_counts():
-            break
+        return dict(store.feedback_counts())
+
+    assert until(heard)
     listener.stop()
     assert own in {feedback.feedback_id for feedback in store.feedback_of(str(EVENT.event_id))}

@@ -10,6 +10,7 @@ from cloudevents.core.formats.json import JSONFormat
 from pydantic import ValidationError
 
 from tests.events.calls import make_messages
+from tests.patience import PATIENCE_S
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.embedded import embedded_broker
 from voicepipe.events.envelope import Message
@@ -37,7 +38,7 @@ def on_topic(topic: str, call_id: str) -> list[Message]:
 
 def read_all(config: KafkaConfig, topic: str, *, since: datetime | None = None) -> list[KafkaRecord]:
     with KafkaReader(config, topic=topic, since=since) as reader:
-        return list(reader.read_to_end(timeout_s=10.0))
+        return list(reader.read_to_end(timeout_s=60.0))
 
 
 @pytest.mark.slow
@@ -77,7 +78,7 @@ def test_the_outbox_reaches_kafka(broker: KafkaConfig, topic: str, tmp_path: Pat
         )
         relay.start()
         store.record([], on_topic(topic, "a"))
-        assert relay.flush(30.0)
+        assert relay.flush(PATIENCE_S)
         relay.stop()
     assert [record.body for record in read_all(broker, topic)] == [message.body for message in on_topic(topic, "a")]
 
@@ -110,7 +111,7 @@ def test_a_reader_waits_for_what_comes(broker: KafkaConfig, topic: str) -> None:
         sink = KafkaSink(broker, topics=[topic])
         sink.publish(on_topic(topic, "a")[:1])
         sink.close()
-        assert [record.key for record in reader.poll(timeout_s=10.0)] == ["a"]
+        assert [record.key for record in reader.poll(timeout_s=60.0)] == ["a"]
 
 
 @pytest.mark.slow
@@ -132,9 +133,10 @@ def test_a_topic_that_may_not_be_created_is_named(broker: KafkaConfig, topic: st
 @pytest.mark.slow
 def test_a_producer_that_lost_its_broker_is_replaced(topic: str) -> None:
     with embedded_broker() as address:
-        config = KafkaConfig(bootstrap_servers=address, publish_timeout_s=2.0)
+        config = KafkaConfig(bootstrap_servers=address)
         sink = KafkaSink(config, topics=[topic])
         assert sink.publish(on_topic(topic, "a"))[0].delivered
+        sink._config = config.model_copy(update={"publish_timeout_s": 2.0})
     with pytest.raises(SinkError, match=address):
         sink.publish(on_topic(topic, "a"))
     with pytest.raises(SinkError, match="cannot be reached"):

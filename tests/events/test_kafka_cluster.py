@@ -12,14 +12,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("sockets_left_behind")]
 
 
 def test_a_sink_survives_the_broker(cluster: KafkaCluster) -> None:
-    config = KafkaConfig(bootstrap_servers=cluster.address, publish_timeout_s=2.0, partitions=3)
+    config = KafkaConfig(bootstrap_servers=cluster.address, connect_timeout_s=60.0, partitions=3)
     topic = f"voicepipe.test-{uuid.uuid4().hex[:8]}.v1"
     sink = KafkaSink(config, topics=[topic])
     assert sink.publish(on_topic(topic, "a"))[0].delivered
     cluster.kill_node(1)
+    sink._config = config.model_copy(update={"publish_timeout_s": 2.0})
     with pytest.raises(SinkError, match=cluster.address):
         sink.publish(on_topic(topic, "b"))
     cluster.start_node(1)
+    sink._config = config
     assert all(delivery.delivered for delivery in sink.publish(on_topic(topic, "b")))
     sink.close()
     keys = [record.key for record in read_all(config, topic)]
@@ -32,7 +34,7 @@ def test_a_message_that_the_broker_finds_too_large_is_refused_alone(cluster: Kaf
     import kafka
 
     topic = f"voicepipe.test-{uuid.uuid4().hex[:8]}.v1"
-    config = KafkaConfig(bootstrap_servers=cluster.address)
+    config = KafkaConfig(bootstrap_servers=cluster.address, connect_timeout_s=60.0)
     admin = kafka.KafkaAdminClient(bootstrap_servers=cluster.address)
     admin.create_topics(
         {topic: {"num_partitions": 1, "configs": {"max.message.bytes": "4000"}}}, wait_for_metadata=True

@@ -23,7 +23,7 @@ def test_a_cluster_is_started_killed_brought_back_and_leaves_nothing(tmp_path: P
 
     def kafka(command: str) -> str:
         arguments = [sys.executable, SCRIPT, command, "--folder", folder]
-        return subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=180).stdout
+        return subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=600).stdout
 
     try:
         said = kafka("up")

@@ -21,6 +21,7 @@ def secure(
     mechanism: SaslMechanism = "SCRAM-SHA-512",
     password: str = PASSWORD,
     ca_file: Path | None = None,
+    connect_timeout_s: float = 60.0,
 ) -> KafkaConfig:
     return KafkaConfig(
         bootstrap_servers=cluster.secure_address,
@@ -29,7 +30,7 @@ def secure(
         sasl_mechanism=mechanism,
         sasl_username=USER,
         sasl_password=SecretStr(password),
-        connect_timeout_s=5.0,
+        connect_timeout_s=connect_timeout_s,
     )
 
 
@@ -54,7 +55,7 @@ def test_a_client_certificate_is_sent(cluster: KafkaCluster) -> None:
 def test_a_wrong_password_is_named_without_showing_it(cluster: KafkaCluster) -> None:
     # Which of the two it is depends on whether the refusal arrives before the end of the connection or with it.
     with pytest.raises(SinkError, match=r"refused the login|closed the connection during the login") as caught:
-        check_kafka(secure(cluster, password="wr0ng-word"), topics=())
+        check_kafka(secure(cluster, password="wr0ng-word", connect_timeout_s=10.0), topics=())
     assert "wr0ng-word" not in str(caught.value)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.events.calls import make_messages
 from tests.fakes import FakeDelivery, FakeSink
+from tests.patience import PATIENCE_S, until
 from voicepipe.events.relay import Backoff, Relay, SinkCarrier
 from voicepipe.events.store import Store
 from voicepipe.ports import OutboundMessage
@@ -140,9 +141,9 @@ def test_a_running_relay_is_woken_by_a_commit(store: Store) -> None:
     kafka, webhook = FakeSink("kafka"), FakeSink("webhook")
     relay = make_relay(store, kafka, webhook)
     relay.start()
-    assert relay.flush(5.0)
+    assert relay.flush(PATIENCE_S)
     store.record([], make_messages())
-    assert relay.flush(5.0)
+    assert relay.flush(PATIENCE_S)
     relay.stop()
     assert kafka.ids == webhook.ids == [message.event_id for message in make_messages()]
     assert kafka.closed
@@ -156,7 +157,7 @@ def test_a_slow_sink_holds_up_no_other(store: Store) -> None:
     class SlowSink(FakeSink):
         def publish(self, messages: Sequence[OutboundMessage]) -> Sequence[FakeDelivery]:
             entered.set()
-            assert gate.wait(10.0)
+            assert gate.wait(PATIENCE_S)
             return super().publish(messages)
 
     taken = threading.Event()
@@ -171,11 +172,11 @@ def test_a_slow_sink_holds_up_no_other(store: Store) -> None:
     relay = make_relay(store, kafka, webhook)
     relay.start()
     store.record([], make_messages())
-    assert entered.wait(5.0)
-    assert taken.wait(5.0)
+    assert entered.wait(PATIENCE_S)
+    assert taken.wait(PATIENCE_S)
     assert not relay.flush(0.0)
     gate.set()
-    assert relay.flush(5.0)
+    assert relay.flush(PATIENCE_S)
     relay.stop()
 
 
@@ -185,6 +186,8 @@ def test_flush_says_when_something_waits_and_status_why(store: Store) -> None:
     relay = make_relay(store, kafka, webhook)
     relay.start()
     store.record([], make_messages())
+    assert until(lambda: not store.depth("kafka").pending)
+    assert until(lambda: relay.status()[1].failures)
     assert not relay.flush(0.2)
     relay.stop()
     of_kafka, of_webhook = relay.status()
@@ -198,7 +201,7 @@ def test_what_waits_goes_out_at_the_next_start(store: Store) -> None:
     kafka, webhook = FakeSink("kafka"), FakeSink("webhook")
     relay = make_relay(store, kafka, webhook)
     relay.start()
-    assert relay.flush(5.0)
+    assert relay.flush(PATIENCE_S)
     relay.stop()
     assert len(kafka.taken) == len(webhook.taken) == 4
 

@@ -21,7 +21,7 @@ VARIABLE = "VOICEPIPE_TEST_ASTERISK"
 FETCHED = Path(__file__).resolve().parents[2] / ".interop" / "asterisk"
 """Where `scripts/fetch_interop` unpacks them."""
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 _MODULES = """
 res_sorcery_config res_sorcery_memory res_timing_timerfd res_clioriginate res_http_websocket res_websocket_client

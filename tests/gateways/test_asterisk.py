@@ -6,7 +6,6 @@ Skipped where there is no Asterisk: ``scripts/fetch_interop`` fetches one withou
 import asyncio
 import base64
 import json
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from websockets.asyncio.client import connect
 from tests.gateways.asterisk import PATIENCE_S, VARIABLE, Asterisk, find_asterisk, put_sound, running
 from tests.gateways.ear import Ear
 from tests.gateways.test_server import House, fetch, house, make_certificate, register, run
+from tests.ports import unused_port
 from tests.synth import onset_s, tone
 from voicepipe.audio.codecs import Encoding, decode, encode
 from voicepipe.gateways.audiosocket import AudioSocketConfig
@@ -208,7 +208,7 @@ def test_variables_of_the_dialplan_say_who_calls(home: Path, monkeypatch: pytest
         put_sound(home, role, sound, "sln")
         dialplan += (
             # Nothing is sent while it waits, and the bridge to the WebSocket is built.
-            f"exten = {role},1,Answer()\n same = n,Wait(0.5)\n same = n,Playback(HOME/{role})\n same = n,SendDTMF(5)\n"
+            f"exten = {role},1,Answer()\n same = n,Wait(1.5)\n same = n,Playback(HOME/{role})\n same = n,SendDTMF(5)\n"
             f" same = n,Playback(HOME/{role})\n same = n,Hangup()\n"
             f"exten = send-{role},1,Set(__call_id=conf-12)\n same = n,Set(_channel_role={role})\n"
             " same = n,Set(__channels=caller,agent)\n same = n,Set(_queue=billing)\n"
@@ -508,8 +508,7 @@ def test_an_application_that_snoops_lets_us_hear_both_sides(
     home: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
     dialplan = put_voices(home)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = unused_port()
 
     async def scene() -> None:
         async with house() as here, pbx(here, home, dialplan, rest_port=port) as asterisk:

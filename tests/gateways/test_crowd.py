@@ -24,7 +24,7 @@ STANDERS = """
 import resource, socket, sys
 _, port, count = map(int, ["0", *sys.argv[1:]])
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-standing = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(count)]
+standing = [socket.create_connection(("127.0.0.1", port), timeout=240) for _ in range(count)]
 print("standing", flush=True)
 sys.stdin.readline()
 turned_away = 0

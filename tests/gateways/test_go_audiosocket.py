@@ -24,7 +24,7 @@ from voicepipe.gateways.senders import AudioSocketSender
 from voicepipe.types import AudioChunk, Call, CallSummary, Channel, Roles
 
 FOLDER = Path(__file__).parent / "go_audiosocket"
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 GO = shutil.which("go")
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.skipif(GO is None, reason="Go is not installed")]

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
 
-from tests.fakes import FakeDetector, FakeScorer, FakeSink, calm_reference
+from tests.fakes import FakeDetector, FakeScorer, FakeSink, calm_reference, evenly_timed
 from tests.gateways.test_server import PATIENCE_S, SPEECH, TwilioCall, closed, fetch, run
 from tests.pipeline.test_pool import call_of, media, talk
 from voicepipe.batch.lines import dump, reroute_line, utterance_line
@@ -24,6 +24,7 @@ from voicepipe.consent import caller_id_of
 from voicepipe.events.config import WebhookConfig
 from voicepipe.events.contract import TOPICS
 from voicepipe.events.reroute import Versions
+from voicepipe.gateways.audiohook_messages import transcript_entity
 from voicepipe.gateways.config import ClientConfig, ServeConfig
 from voicepipe.gateways.decoder import DecoderLimits
 from voicepipe.gateways.server import LiveServer
@@ -86,14 +87,16 @@ class Confiding:
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
         embed: bool = True,
+        word_times: bool = False,
     ) -> Recognition:
         text = SENTENCES[utterance.index % len(SENTENCES)]
         self.said.append(text)
         if self.fails_at == utterance.index:
             raise RuntimeError(f"cannot decode '{text}'")
         level = float(np.abs(utterance.samples).max())
+        words = evenly_timed(text, utterance) if word_times else ()
         return Recognition(
-            transcript=Transcript(text=text, language="en") if transcribe else None,
+            transcript=Transcript(text=text, language="en", words=words) if transcribe else None,
             embedding=np.full(8, level, np.float32) if embed else None,
         )
 
@@ -103,12 +106,17 @@ class Confiding:
         return 0
 
     def transcribe_together(
-        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        languages: Sequence[str],
+        embed: Sequence[bool],
+        word_times: Sequence[bool],
     ) -> list[Recognition]:
         """Transcribe one by one."""
         return [
-            self.recognize(one, language=language, embed=wanted)
-            for one, language, wanted in zip(utterances, languages, embed, strict=True)
+            self.recognize(one, language=language, embed=wanted, word_times=timed)
+            for one, language, wanted, timed in zip(utterances, languages, embed, word_times, strict=True)
         ]
 
 
@@ -297,6 +305,24 @@ def test_the_batch_path_keeps_what_was_said_in_confidence(settings: Settings) ->
         assert words in text
     assert len(transcriber.said) >= 20
     assert betrayals({"lines": text, "events": repr(told)}, SPOKEN) == []
+
+
+def test_the_words_that_go_back_to_the_sender_keep_what_was_said_in_confidence(settings: Settings) -> None:
+    call = replace(call_of("call-1", Channel.CALLER), word_times=True)
+    speaking = media(call, {Channel.CALLER: talk(*range(1, 40, 3), total_s=42.0, level=0.3)}, step=1600)
+    told = list(analyze_call(speaking, models=models(Confiding()), config=settings.analysis))
+    entities = [
+        transcript_entity(event, event.transcript, channel_id=0, shift_s=0.0)
+        for event in told
+        if isinstance(event, ScoredUtterance) and event.transcript is not None
+    ]
+    said = [entity["data"]["alternatives"][0]["interpretations"][0] for entity in entities]
+    values = [" ".join(token["value"] for token in one["tokens"]) for one in said]
+    assert len(values) > len(SENTENCES)
+    assert values == [one["transcript"] for one in said], "they are the masked text, word by word"
+    for words in HARMLESS:
+        assert words in " ".join(values)
+    assert betrayals({"entities": json.dumps(entities), "words": " ".join(values), "events": repr(told)}, SPOKEN) == []
 
 
 def test_the_search_finds_what_is_there() -> None:

@@ -31,7 +31,7 @@ from voicepipe.types import (
 RATE_HZ = 8_000
 BOTH = (Channel.CALLER, Channel.AGENT)
 PATIENT = PoolConfig(tick_s=0.01, shed_agent_text_s=60.0, shed_caller_text_s=60.0, shed_embedding_s=60.0)
-ALL_S = 60.0
+ALL_S = 240.0
 
 
 def call_of(call_id: str, *channels: Channel, language: str | None = "en") -> Call:
@@ -298,6 +298,7 @@ def test_no_more_audio_is_heard_while_too_many_utterances_wait() -> None:
             choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
             transcribe: bool = True,
             embed: bool = True,
+            word_times: bool = False,
         ) -> Recognition:
             assert held.wait(ALL_S)
             return super().recognize(utterance, language=language, transcribe=transcribe, embed=embed)
@@ -342,6 +343,7 @@ def test_one_calls_failure_is_survived_and_counted() -> None:
             choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
             transcribe: bool = True,
             embed: bool = True,
+            word_times: bool = False,
         ) -> Recognition:
             if utterance.call_id == "bad":
                 raise RuntimeError("out of memory")
@@ -376,6 +378,7 @@ class Gathering(FakeTranscriber):
         choose_language: Callable[[Mapping[str, float]], str | None] | None = None,
         transcribe: bool = True,
         embed: bool = True,
+        word_times: bool = False,
     ) -> Recognition:
         self.begun.set()
         assert self.go.wait(ALL_S)
@@ -387,10 +390,15 @@ class Gathering(FakeTranscriber):
         return utterance.call_id == "other"
 
     def transcribe_together(
-        self, utterances: Sequence[Utterance], *, languages: Sequence[str], embed: Sequence[bool]
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        languages: Sequence[str],
+        embed: Sequence[bool],
+        word_times: Sequence[bool],
     ) -> list[Recognition]:
         self.together.append(list(utterances))
-        return super().transcribe_together(utterances, languages=languages, embed=embed)
+        return super().transcribe_together(utterances, languages=languages, embed=embed, word_times=word_times)
 
 
 def run_gathered(names: Sequence[str]) -> tuple[Gathering, Told, FakeObserver]:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicepipe.speech.language import LanguageConfig, LanguageTracker
+from voicepipe.types import ConfigError
 
 ENGLISH = {"en": 0.95, "de": 0.03, "ru": 0.02}
 RUSSIAN = {"ru": 0.96, "uk": 0.03, "en": 0.01}
@@ -21,6 +22,17 @@ def test_a_given_language_is_kept_whatever_is_heard() -> None:
     tracker = LanguageTracker.start(language="zh").hear(ENGLISH, speech_s=30.0)
     assert tracker.locked == tracker.best == "zh"
     assert tracker.posterior == {"zh": 1.0}
+
+
+def test_a_given_language_that_whisper_does_not_know_is_found_out() -> None:
+    tracker = LanguageTracker.start(language="nb").hear(RUSSIAN, speech_s=30.0)
+    assert tracker.locked == "ru"
+
+
+def test_candidates_that_whisper_does_not_know_are_refused() -> None:
+    assert LanguageConfig(candidates=("en", "zh")).candidates == ("en", "zh")
+    with pytest.raises(ConfigError, match=r"candidates has 'english'"):
+        LanguageConfig(candidates=("en", "english"))
 
 
 def test_it_locks_after_enough_clear_speech_and_then_stays() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from voicepipe.speech import weight_sources, weights
 from voicepipe.speech.known_weights import KnownWeights, WeightFile
 from voicepipe.speech.weight_sources import Fetcher, Say, SourceUnavailableError
@@ -172,7 +173,7 @@ def test_of_two_processes_one_fetches_and_the_other_waits(tmp_path: Path) -> Non
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(timeout=PATIENCE_S)
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert (tmp_path / "fetched").read_text(encoding="utf-8") == "once\n"
 
@@ -185,7 +186,7 @@ def _pull_and_count(cache: Path, barrier: object) -> None:
             record.write("once\n")
         delivers()(known, into, say)
 
-    barrier.wait(timeout=60)  # type: ignore[attr-defined]
+    barrier.wait(timeout=PATIENCE_S)  # type: ignore[attr-defined]
     pulled(cache, fetch)
 
 

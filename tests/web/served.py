@@ -9,6 +9,23 @@ import uvicorn
 from playwright.sync_api import Browser, Page
 from starlette.types import ASGIApp
 
+from tests.browser import PATIENCE_MS
+
+NOTE_WHAT_PASSES = """
+window.heard = {};
+for (const name of ["calls", "alerts"]) addEventListener(`voicepipe:${name}`, () => { window.heard[name] = true; });
+window.toasts = [];
+addEventListener("DOMContentLoaded", () => {
+  const box = document.querySelector("#toasts");
+  const note = (changes) => toasts.push(...changes.flatMap((one) => [...one.addedNodes]).map((it) => it.textContent));
+  if (box) new MutationObserver(note).observe(box, { childList: true });
+});
+"""
+"""Keeps what a page hears and the short words that it says for some seconds: a busy machine may look for them later.
+
+Messages bubble: the window has one when the page's own scripts are through with it.
+"""
+
 
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
@@ -31,8 +48,9 @@ def signed_in(browser: Browser, address: str, token: str, **context: object) -> 
     """Open a page of a person's browser; yields it with what it complains of, which a test checks at the end."""
     settings = {"timezone_id": "Europe/Berlin", "locale": "en-GB", **context}
     with browser.new_context(**settings) as opened:  # type: ignore[arg-type]
-        opened.set_default_timeout(15_000)
+        opened.set_default_timeout(PATIENCE_MS)
         page = opened.new_page()
+        page.add_init_script(NOTE_WHAT_PASSES)
         complaints: list[str] = []
         page.on("console", lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -42,3 +60,19 @@ def signed_in(browser: Browser, address: str, token: str, **context: object) -> 
         page.press('input[name="token"]', "Enter")
         page.wait_for_url(lambda url: "sign-in" not in url)
         yield page, complaints
+
+
+def wait_until_heard(page: Page, *names: str) -> None:
+    """Wait until the page has taken in its first messages of these names: "calls", "alerts"."""
+    for name in names:
+        page.wait_for_function("(name) => window.heard[name]", arg=name)
+
+
+def wait_for_toast(page: Page, text: str) -> None:
+    """Wait until the page has said this in short words that come and go."""
+    page.wait_for_function("(text) => window.toasts.some((said) => said.includes(text))", arg=text)
+
+
+def wait_until_settled(page: Page) -> None:
+    """Wait until the page has done what it puts off until it is loaded."""
+    page.evaluate("() => new Promise((done) => setTimeout(done))")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,8 +19,9 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser import VARIABLE, find_browser, launched
+from tests.browser import PATIENCE_MS, VARIABLE, find_browser, launched
 from tests.web.scene import PAST_CALL, TOKENS, Scene, make_scene
+from tests.web.served import NOTE_WHAT_PASSES, wait_for_toast, wait_until_settled
 from voicepipe.web.app import console_table
 from voicepipe.web.language import LANGUAGES
 
@@ -96,7 +98,7 @@ def visit(
     wide, high = WIDTHS[width]
     settings = {"viewport": {"width": wide, "height": high}, "locale": LOCALES[language], "timezone_id": "Asia/Tokyo"}
     with browser.new_context(**{**settings, **more}) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.add_cookies(
             [
                 {"name": "voicepipe_language", "value": language, "url": site.address},
@@ -104,6 +106,7 @@ def visit(
             ]
         )
         page = context.new_page()
+        page.add_init_script(NOTE_WHAT_PASSES)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
@@ -247,6 +250,7 @@ def test_the_keyboard_alone_is_enough(browser: Browser, fresh: Site) -> None:
         keyboard.press("Escape")
         expect(page.locator("#help")).to_be_hidden()
 
+        page.clock.set_fixed_time(datetime.now(tz=UTC))  # two keys in quick succession, however busy the machine is
         keyboard.press("g")
         keyboard.press("a")
         page.wait_for_url("**/console/alerts")
@@ -270,7 +274,7 @@ def test_the_keyboard_alone_is_enough(browser: Browser, fresh: Site) -> None:
         expect(page.locator("[data-copy]")).to_be_visible()
         with page.expect_response("**/console/call/copied/**"):
             keyboard.press("c")
-        expect(page.locator("#toasts")).to_contain_text("Copied")
+        wait_for_toast(page, "Copied")
         assert "I have told you this three times" in page.evaluate("navigator.clipboard.readText()")
     actions = fresh.scene.actions()
     for action in ("take", "verdict", "note", "see_call", "copy_handoff"):
@@ -319,12 +323,14 @@ def test_letters_work_on_layouts_without_latin_ones(browser: Browser, site: Site
 def test_single_keys_can_be_switched_off(browser: Browser, site: Site) -> None:
     with visit(browser, site) as (_, page):
         page.goto(f"{site.address}/console/alerts")
+        wait_until_settled(page)
         page.click("#settings > summary")
         page.uncheck("#single-keys")
         page.keyboard.press("Escape")
         page.keyboard.press("?")
         expect(page.locator("#help")).to_be_hidden()
         page.reload()
+        wait_until_settled(page)
         page.keyboard.press("?")
         expect(page.locator("#help")).to_be_hidden()
 
@@ -333,10 +339,12 @@ def test_language_and_appearance_are_chosen_and_kept(browser: Browser, site: Sit
     with visit(browser, site) as (_, page):
         page.goto(f"{site.address}/console")
         page.click("#settings > summary")
-        page.select_option("#preferences [name=language]", "zh")
+        with page.expect_navigation():
+            page.select_option("#preferences [name=language]", "zh")
         expect(page.locator("h1")).to_have_text(site.scene.console.languages["zh"].t("live-title"))
         page.click("#settings > summary")
-        page.select_option("#preferences [name=theme]", "dark")
+        with page.expect_navigation():
+            page.select_option("#preferences [name=theme]", "dark")
         expect(page.locator("html[data-theme=dark]")).to_be_attached()
         assert page.evaluate("getComputedStyle(document.body).colorScheme") == "dark"
         page.goto(f"{site.address}/console/alerts")
@@ -362,12 +370,16 @@ def test_times_are_in_the_viewers_zone(browser: Browser, site: Site) -> None:
 
 def test_a_lost_connection_is_told_and_goes_away_again(browser: Browser, site: Site) -> None:
     with visit(browser, site) as (_, page):
+        page.clock.install()
         page.goto(f"{site.address}/console")
         expect(page.locator(".connection-text")).to_have_text("Live")
+        page.evaluate("window.dispatchEvent(new Event('pagehide'))")  # the stream says no more that it is live
+        page.clock.pause_at(datetime.now(tz=UTC) + timedelta(seconds=10))
         tell = "state => document.dispatchEvent(new CustomEvent('voicepipe:connection', {detail: {state}}))"
         page.evaluate(tell, "lost")
         expect(page.locator("#offline")).to_be_hidden()
         expect(page.locator(".connection-text")).to_have_text("Connecting again")
+        page.clock.run_for(3000)
         expect(page.locator("#offline")).to_be_visible()
         page.evaluate(tell, "live")
         expect(page.locator("#offline")).to_be_hidden()

@@ -14,7 +14,7 @@ from voicepipe.types import Basis, CallStarted, ConsentApplied, EpisodeState, Er
 from voicepipe.web.hub import Hub
 from voicepipe.web.stream import EventStream, Listener
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Ear:
@@ -73,16 +73,15 @@ def test_a_console_gets_all_calls_and_then_what_changes(scene: Scene) -> None:
     run(scenario, scene.console.hub)
 
 
-def test_an_episode_is_told_at_once(scene: Scene) -> None:
+def test_an_episode_is_told_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicepipe.web.hub._TICK_S", 3600.0)
+
     async def scenario(hub: Hub) -> None:
         ear = Ear(hub, calls=True)
         await ear.hear("calls")
-        await asyncio.sleep(0.3)  # the hub waits for its next tick now
-        begun = asyncio.get_running_loop().time()
         scene.board.on_call_event(make_episode(EpisodeState.CLOSED, call_id="call-billing", at_s=50.0))
-        told = await ear.hear("calls")
+        told = await ear.hear("calls")  # and not at the next tick
         assert told["calls"][0]["episode"] is None
-        assert asyncio.get_running_loop().time() - begun < 0.4
 
     run(scenario, scene.console.hub)
 

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Self
 
 from voicepipe.batch.items import Item, Outcome
-from voicepipe.batch.runner import Done, Lost, News, OpenScorer, Ready, Unable
+from voicepipe.batch.runner import WAIT_S, Done, Lost, News, OpenScorer, Ready, Unable
 from voicepipe.types import VoicepipeError
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -73,7 +73,7 @@ class LocalCrew:
     def wait(self) -> Sequence[News]:
         """Return what the workers sent, and which of them died."""
         pipes = {worker.pipe: number for number, worker in self._workers.items()}
-        return [self._hear(pipes[pipe]) for pipe in wait(list(pipes)) if isinstance(pipe, Connection)]
+        return [self._hear(pipes[pipe]) for pipe in wait(list(pipes), WAIT_S) if isinstance(pipe, Connection)]
 
     def close(self) -> None:
         """End the processes."""

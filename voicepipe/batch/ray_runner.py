@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from voicepipe.batch.items import Item, Outcome
-from voicepipe.batch.runner import Done, Lost, News, OpenScorer, Ready, Score, Unable
+from voicepipe.batch.runner import WAIT_S, Done, Lost, News, OpenScorer, Ready, Score, Unable
 from voicepipe.types import ConfigError, VoicepipeError
 
 _REACH_S = 10.0
@@ -79,7 +79,7 @@ class RayCrew:
 
     def wait(self) -> Sequence[News]:
         """Return what the actors answered, and which of them died."""
-        answered, _ = self._ray.wait(list(self._promises), num_returns=1)
+        answered, _ = self._ray.wait(list(self._promises), num_returns=1, timeout=WAIT_S)
         return [self._hear(promise, self._promises.pop(promise)) for promise in answered]
 
     def close(self) -> None:

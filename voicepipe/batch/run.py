@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from rich.console import Console
 from rich.text import Text
@@ -159,6 +161,40 @@ def score_into(
     return totals.errors + len(troubles)
 
 
+class _Interrupts:
+    """Notes Ctrl-C while recordings are scored. A context manager.
+
+    Python's own handler raises wherever the program happens to be; in a ``__del__`` or in the callback of a weak
+    reference that exception is swallowed, and the run would go on. So the first Ctrl-C is noted, and the run looks for
+    it; the second is Python's own again and ends the run wherever it is.
+    """
+
+    def __init__(self) -> None:
+        self._noted = False
+        self._sets = False
+
+    def __enter__(self) -> Self:
+        # Only the main thread sets handlers; who ignores Ctrl-C, or has a handler of their own, keeps it.
+        if threading.current_thread() is threading.main_thread():
+            self._sets = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._sets:
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._sets:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def check(self) -> None:
+        """Raise `KeyboardInterrupt` where Ctrl-C was pressed."""
+        if self._noted:
+            raise KeyboardInterrupt
+
+    def _note(self, *_: object) -> None:
+        self._noted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class _Run:
     """The scoring of what is left to score."""
 
@@ -176,16 +212,18 @@ class _Run:
         done = 0
         try:
             with (
+                _Interrupts() as interrupts,
                 RunProgress(self._todo, console=self._console, say=self._say) as progress,
                 _crew(opener, self._options, todo=self._todo) as crew,
             ):
-                for outcome in dispatch(items, crew):
+                for outcome in dispatch(items, crew, check=interrupts.check):
                     error = self._keep(outcome, courier)
                     done += 1
                     summary = outcome.summary
                     progress.count(call_s=summary.duration_s if summary else 0.0, failed=error is not None)
                     if error is not None and self._options.fail_fast:
                         return
+                interrupts.check()
         except KeyboardInterrupt:
             self._say(
                 f"Interrupted: {done} of {self._todo} recordings are scored and kept in {self._options.out}; "

@@ -14,6 +14,9 @@ Score = Callable[[Item], Outcome]
 OpenScorer = Callable[[], Score]
 """Loads the models within a worker. It travels there, so it must be picklable."""
 
+WAIT_S = 0.5
+"""Longest time that a crew waits for news, so that a run notices in time that it is to end."""
+
 ATTEMPTS = 2
 """How often a recording is given to a worker before its death is the recording's fault."""
 
@@ -72,7 +75,7 @@ class Crew(Protocol):
         ...
 
     def wait(self) -> Sequence[News]:
-        """Return what happened, as soon as something has."""
+        """Return what happened, as soon as something has; nothing after `WAIT_S`."""
         ...
 
     def close(self) -> None:
@@ -80,11 +83,12 @@ class Crew(Protocol):
         ...
 
 
-def dispatch(items: Iterable[Item], crew: Crew) -> Iterator[Outcome]:
+def dispatch(items: Iterable[Item], crew: Crew, *, check: Callable[[], None] = lambda: None) -> Iterator[Outcome]:
     """Yield the outcome of each recording, in the order in which they are done.
 
     As many recordings are taken from `items` in advance as there are workers, no more; workers start as they are
-    needed. A recording whose worker dies is given to another one; when that dies, too, it has failed.
+    needed. A recording whose worker dies is given to another one; when that dies, too, it has failed. `check` is called
+    before each wait for the workers; what it raises ends the work.
 
     Raises
     ------
@@ -108,6 +112,7 @@ def dispatch(items: Iterable[Item], crew: Crew) -> Iterator[Outcome]:
             starting.add(crew.hire())
         if not busy and not waiting:
             return
+        check()
         for news in crew.wait():
             match news:
                 case Ready(worker):

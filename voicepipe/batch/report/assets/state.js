@@ -32,7 +32,10 @@ function go(changes, { replace = false } = {}) {
     history.replaceState(null, "", hash);
     readHash();
     draw();
-  } else if (hash !== (location.hash || "#")) location.hash = hash;
+  } else if (hash !== (location.hash || "#")) {
+    location.hash = hash;
+    readHash(); // What is drawn follows the event; who clicks again before that adds to this.
+  }
 }
 
 const FILTERS = ["q", "queue", "agent", "lang", "alert", "human", "from", "to", "hour"];

@@ -1,0 +1,51 @@
+"""What only a drawn page shows: that nothing is squeezed into one line, left behind or named without a name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.web.scene import TOKENS, Scene, make_scene
+from tests.web.served import served, signed_in, wait_for_toast, wait_until_heard
+
+pytestmark = pytest.mark.slow
+
+NARROW = {"width": 800, "height": 900}
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> Iterator[tuple[Scene, str]]:
+    scene = make_scene(tmp_path)
+    with scene.store, served(scene.app) as address:
+        yield scene, address
+
+
+def test_a_copied_handoff_keeps_its_lines(centre: tuple[Scene, str], browser: Browser) -> None:
+    _, address = centre
+    with signed_in(browser, address, TOKENS["supervisor"], permissions=["clipboard-read"]) as (page, complaints):
+        page.goto(f"{address}/console/calls/call-billing")
+        page.click("#handoff-copy")
+        wait_for_toast(page, "Copied")
+        lines = page.evaluate("navigator.clipboard.readText()").splitlines()
+        assert len(lines) > 1
+        assert [line.partition(":")[0] for line in lines][:1] == ["Wants"]
+        assert complaints == []
+
+
+def test_on_a_narrow_screen_only_cards_are_drawn_and_nothing_unsaid_in_them(
+    centre: tuple[Scene, str], browser: Browser
+) -> None:
+    _, address = centre
+    with signed_in(browser, address, TOKENS["admin"], viewport=NARROW) as (page, complaints):
+        page.goto(f"{address}/console")
+        wait_until_heard(page, "calls")
+        queue = "td:nth-child(4)"
+        expect(page.locator(f'[data-call="call-billing"] {queue}')).to_have_text("billing")
+        expect(page.locator(f'[data-call="call-billing"] {queue}')).to_be_visible()
+        expect(page.locator(f'[data-call="call-none"] {queue}')).to_be_hidden()
+        for path in ("/console", "/console/history", "/console/quality", "/console/audit"):
+            page.goto(f"{address}{path}")
+            behind = page.locator("table.cards").first.evaluate("(table) => getComputedStyle(table).backgroundColor")
+            assert behind == "rgba(0, 0, 0, 0)", f"a block shows behind the cards of {path}"
+        assert complaints == []
