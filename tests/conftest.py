@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("voicepipe", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("voicepipe")
 
+_PLACES = ("VOICEPIPE_TEST_", "VOICEPIPE_CACHE_DIR", "VOICEPIPE_WHISPER_DIR")
+for _name in [name for name in os.environ if name.startswith("VOICEPIPE_") and not name.startswith(_PLACES)]:
+    del os.environ[_name]  # the machine's own settings overrule a test's: its calls would go to a store in use
+
 
 @pytest.fixture(scope="session")
 def whisper_dir() -> Path:

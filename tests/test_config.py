@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+import traceback
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,60 @@ def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_settings(tmp_path / "gone.toml")
 
 
+def test_a_settings_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_bytes("[serve]\n".encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"site\.toml is not text in UTF-8"):
+        load_settings(path)
+
+
+def test_a_list_in_the_environment_that_is_no_json_is_named_and_its_token_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VOICEPIPE_SERVE__CLIENTS", '[{"name": "acme", "token": "planted-secret-token"')
+    with pytest.raises(ConfigError, match=r"^VOICEPIPE_SERVE__CLIENTS is not valid JSON") as caught:
+        load_settings()
+    assert "planted" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "[serve]\nprot = 1\n",
+            (
+                "The setting 'serve.prot' (in {path} or VOICEPIPE_SERVE__PROT) is not usable: there is no such "
+                "setting; configs/README.md lists every key."
+            ),
+        ),
+        (
+            '[[serve.clients]]\nname = "acme"\ntoken = "short"\n',
+            (
+                "The setting 'serve.clients.0' (in {path} or VOICEPIPE_SERVE__CLIENTS) is not usable: the token of the "
+                "client acme is shorter than 16 characters; configs/README.md lists every key."
+            ),
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(tmp_path: Path, text: str, sentence: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert str(caught.value) == sentence.format(path=path)
+
+
 def test_the_digest_follows_what_decisions_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
     before = load_settings().digest()
     monkeypatch.setenv("VOICEPIPE_STORE_URL", "sqlite:///elsewhere.sqlite")
     assert load_settings().digest() == before
     monkeypatch.setenv("VOICEPIPE_ANALYSIS__EPISODE__MIN_UTTERANCES", "7")
     assert load_settings().digest() != before
+
+
+def test_a_folder_in_the_home_is_found(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, 'conversation_phrases = "~/phrases"\nstress_model = "~/north-1"\n'))
+    assert settings.conversation_phrases == Path.home() / "phrases"
+    assert settings.stress_model == Path.home() / "north-1"
 
 
 def test_a_store_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakeObserver
+from tests.patience import PATIENCE_S
 from voicepipe.config import Settings
 from voicepipe.events.reroute import Versions, reroute_event_id
 from voicepipe.events.store import Store
 from voicepipe.ports import OutboundMessage
 from voicepipe.service import Courier
-from voicepipe.serving import Scribe
+from voicepipe.serving import Scribe, _host
 from voicepipe.types import (
     Call,
     CallEvent,
@@ -107,8 +108,8 @@ def test_events_are_written_in_order_each_with_its_calls_reroute_even_if_the_sto
         scribe = Scribe(courier, settings=Settings(), versions=VERSIONS, observer=FakeObserver())
         for event in events:
             scribe.take(event)
-        assert scribe.close(10.0) == 0
-        assert courier.flush(10.0) is None
+        assert scribe.close(PATIENCE_S) == 0
+        assert courier.flush(PATIENCE_S) is None
         assert courier.fault() is None
     assert [event for event, _ in store.written] == events
     for n in range(3):
@@ -123,7 +124,7 @@ def test_what_the_store_never_takes_is_said(tmp_path: Path, monkeypatch: pytest.
         scribe = Scribe(courier, settings=Settings(), versions=VERSIONS, observer=FakeObserver())
         for event in call_events("call-1"):
             scribe.take(event)
-        assert scribe.close(10.0) == 0
+        assert scribe.close(PATIENCE_S) == 0
         fault = courier.fault()
         assert fault is not None
         assert "4 records wait for the store" in fault
@@ -131,3 +132,7 @@ def test_what_the_store_never_takes_is_said(tmp_path: Path, monkeypatch: pytest.
         assert left is not None
         assert "4 records could not be written" in left
         assert "disk is full" in left
+
+
+def test_the_addresses_that_are_said_can_be_opened() -> None:
+    assert [_host(name) for name in ("::1", "127.0.0.1", "localhost")] == ["[::1]", "127.0.0.1", "localhost"]

@@ -1,17 +1,19 @@
 """Settings: a TOML file, overruled by ``VOICEPIPE_*`` in the environment.
 
 This is the only file that reads the environment. Each part of the house has its own ``XConfig``; `Settings` gathers
-them, so that a key in the file reads like the attribute: ``[episode] false_alarms_per_100_call_hours = 0.5`` is
-``VOICEPIPE_EPISODE__FALSE_ALARMS_PER_100_CALL_HOURS=0.5`` in the environment.
+them, so that a key in the file reads like the attribute: ``[analysis.episode] min_utterances = 4`` is
+``VOICEPIPE_ANALYSIS__EPISODE__MIN_UTTERANCES=4`` in the environment.
 """
 
 import hashlib
+import json
 import os
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from voicepipe.events.config import KafkaConfig, RelayConfig, RetentionConfig, WebhookConfig
 from voicepipe.events.reroute import RerouteConfig
@@ -100,10 +102,10 @@ class Settings(BaseSettings):
     serve: ServeConfig = ServeConfig()
     console: ConsoleConfig = ConsoleConfig()
 
-    @field_validator("cache_dir", "stress_model", "frustration_model")
+    @field_validator("cache_dir", "stress_model", "frustration_model", "conversation_phrases")
     @classmethod
-    def _expand_path(cls, path: Path) -> Path:
-        return path.expanduser()
+    def _expand_path(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path else None
 
     @field_validator("store_url")
     @classmethod
@@ -128,7 +130,7 @@ class Settings(BaseSettings):
         try:
             kafka = (self.kafka or KafkaConfig()).at(bootstrap)
         except ValidationError as error:
-            raise ConfigError(f"--kafka {bootstrap} is not usable: {error.errors()[0]['msg']}.") from error
+            raise ConfigError(f"--kafka {bootstrap} is not usable: {_fault(error)}.") from error
         return self.model_copy(update={"kafka": kafka})
 
     @property
@@ -164,22 +166,46 @@ def load_settings(path: Path | None = None) -> Settings:
     if path is not None:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"The settings file {path} cannot be read ({error}): check the path.") from error
+        except OSError as error:
+            raise ConfigError(f"The settings file {path} cannot be read ({error.strerror}): check the path.") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"The settings file {path} is not text in UTF-8: save it as such.") from error
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"The settings file {path} is not valid TOML ({error}): mend that line.") from error
     try:
         return Settings(**values)
     except ConfigError as error:
         raise ConfigError(f"A setting{f' in {path}' if path else ''} is not usable: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        where = (
-            f"in {path} or VOICEPIPE_{key.upper().replace('.', '__')}"
-            if path
-            else f"VOICEPIPE_{key.upper().replace('.', '__')}"
-        )
+    except SettingsError as error:
+        # Not "from error": that holds the value, which may be a token.
         raise ConfigError(
-            f"The setting '{key}' ({where}) is not usable: {first['msg']}; configs/README.md lists every key."
+            f"{_unread_variable(error)} is not valid JSON; lists and tables are written in the environment like "
+            """VOICEPIPE_SERVE__CLIENTS='[{"name": "acme", "token": "..."}]'."""
+        ) from None
+    except ValidationError as error:
+        place = error.errors()[0]["loc"]
+        key = ".".join(map(str, place))
+        names = takewhile(lambda part: isinstance(part, str), place)
+        variable = f"VOICEPIPE_{'__'.join(map(str, names)).upper()}"
+        where = f"in {path} or {variable}" if path else variable
+        raise ConfigError(
+            f"The setting '{key}' ({where}) is not usable: {_fault(error)}; configs/README.md lists every key."
         ) from error
+
+
+def _fault(error: ValidationError) -> str:
+    """Return what is wrong with the first value that cannot be used."""
+    first = error.errors()[0]
+    if first["type"] == "extra_forbidden":
+        return "there is no such setting"
+    return first["msg"].removeprefix("Value error, ")
+
+
+def _unread_variable(error: SettingsError) -> str:
+    """Return the name of the environment's variable whose JSON could not be read."""
+    cause = error.__cause__
+    if isinstance(cause, json.JSONDecodeError):
+        for name, value in os.environ.items():
+            if value == cause.doc and name.upper().startswith("VOICEPIPE_"):
+                return name
+    return "A variable of the environment"

@@ -4,9 +4,10 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +15,7 @@ from rich.text import Text
 from voicepipe import __version__
 from voicepipe.config import Settings
 from voicepipe.speech import weights
+from voicepipe.speech.model_folder import read_model
 from voicepipe.stress.profile import PROFILE, read_profile
 from voicepipe.types import ModelError, VoicepipeError
 
@@ -75,6 +77,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         *_whisper(settings),
         _vad(),
         *_stress(settings),
+        *_words(settings),
         _store(settings),
         _kafka(settings),
     )
@@ -109,15 +112,40 @@ def model_table(settings: Settings) -> Table:
             listed.weights.licence,
             str(listed.path),
         )
-    folder = settings.stress_model
+    _add_model(table, "stress", settings.stress_model, _name_of_stress)
+    for kind, folder in _models_of_words(settings).items():
+        _add_model(table, kind, folder, lambda folder: _name_of_words(folder, called="model"))
+    return table
+
+
+def _add_model(table: Table, kind: str, folder: Path, name_of: Callable[[Path], tuple[str, str]]) -> None:
+    """Add the row of a model that comes with the package, or of what stands in its place."""
     size_mb = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
     try:
-        profile = read_profile(folder)
-        name, here, licence = profile.model_id, "yes", profile.manifest.licence
+        (name, licence), here = name_of(folder), "yes"
     except ModelError:
         name, here, licence = folder.name, "no: voicepipe models verify", "unknown"
-    table.add_row(f"stress {name}", here, f"{size_mb:.1f} MB", licence, str(folder))
-    return table
+    table.add_row(f"{kind} {name}", here, f"{size_mb:.1f} MB", licence, str(folder))
+
+
+def _name_of_stress(folder: Path) -> tuple[str, str]:
+    profile = read_profile(folder)
+    return profile.model_id, profile.manifest.licence
+
+
+def _name_of_words(folder: Path, *, called: str) -> tuple[str, str]:
+    """Return name and licence of a model of words, its hash verified."""
+
+    def facts(manifest: Mapping[str, object], _: object) -> tuple[str, str]:
+        return str(manifest["model_id"]), str(manifest["licence"])
+
+    return read_model(folder, facts, called=called)
+
+
+def _models_of_words(settings: Settings) -> dict[str, Path]:
+    """Return the folders of the models of words in use: requests for a human, frustration."""
+    requests = {} if settings.words.intent.rules_only else {"request": settings.words.intent.model}
+    return requests | {"frustration": settings.frustration_model}
 
 
 def verify_models(settings: Settings, *, say: Callable[[str], None]) -> bool:
@@ -127,10 +155,10 @@ def verify_models(settings: Settings, *, say: Callable[[str], None]) -> bool:
         say(str(check))
     if not all(check.passed for check in checks):
         say("→ voicepipe models pull")
-    stress = _stress(settings)
-    for finding in stress:
+    others = [*_stress(settings), *_words(settings)]
+    for finding in others:
         say(f"{finding.thing}: {finding.verdict}: {finding.detail}" + (f" → {finding.mend}" if finding.mend else ""))
-    return all(check.passed for check in checks) and not any(finding.broken for finding in stress)
+    return all(check.passed for check in checks) and not any(finding.broken for finding in others)
 
 
 def _libraries() -> Finding:
@@ -203,6 +231,20 @@ def _stress(settings: Settings) -> list[Finding]:
             detail=f"{profile.model_id}, {origin}{folder}, hashes verified, licence: {profile.manifest.licence}",
         )
     ]
+
+
+def _words(settings: Settings) -> list[Finding]:
+    findings = []
+    for kind, folder in _models_of_words(settings).items():
+        thing, mend = f"{kind} model", ""
+        try:
+            name, licence = _name_of_words(folder, called=thing)
+            verdict, detail = Verdict.FINE, f"{name}, {folder}, hash verified, licence: {licence}"
+        except ModelError as error:
+            verdict, detail = Verdict.BROKEN, str(error)
+            mend = f"restore {folder} from the release"
+        findings.append(Finding(thing=thing, verdict=verdict, detail=detail, mend=mend))
+    return findings
 
 
 def _store(settings: Settings) -> Finding:

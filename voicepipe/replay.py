@@ -6,7 +6,10 @@ Our own client, so it proves little about other people's senders; it is for tryi
 import asyncio
 import contextlib
 import json
+import os
 import random
+import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import soxr
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from voicepipe.gateways.files import FileSource
 from voicepipe.gateways.sender import Message, Sender, due_messages
@@ -29,8 +32,11 @@ from voicepipe.types import AudioChunk, CallStarted, ConfigError, FloatArray, Me
 
 TELEPHONE_RATE_HZ = 8_000
 
+_SCHEMES = frozenset({"ws", "wss", "tcp"})
 _STAGGER_S = 0.05
 """Calls begin this long after one another."""
+_SAID_BYTES = 200
+"""As much is told of what a server says to its refusal."""
 _ANSWER_S = 15.0
 """Longest wait for an answer of the server."""
 _BREATH_S = 0.02
@@ -124,16 +130,28 @@ def replay(path: Path, options: ReplayOptions) -> Replayed:
     AudioInputError
         If the recording cannot be read, or the protocol cannot carry its tracks.
     ConfigError
-        If the address does not fit the protocol, or the registration is refused.
+        If the address or a registration does not fit the protocol, or the registration is refused.
     """
-    scheme = urlsplit(options.to).scheme
-    if (scheme == "tcp") != (options.protocol == "audiosocket") or scheme not in {"ws", "wss", "tcp"}:
+    scheme, host, port = _address(options.to)
+    is_audiosocket = options.protocol == "audiosocket"
+    if not host or (scheme == "tcp") != is_audiosocket or (is_audiosocket and port is None) or scheme not in _SCHEMES:
         raise ConfigError(
             f"{options.to} does not fit {options.protocol}: give tcp://host:port for audiosocket, ws://host:port or "
             "wss://host:port for the others."
         )
+    if options.register and not is_audiosocket:
+        raise ConfigError(f"Only calls of audiosocket are registered; leave --register out for {options.protocol}.")
     media = read_call(path, caller_channel=options.caller_channel)
     return asyncio.run(_replay_all(media, options, name=path.stem))
+
+
+def _address(url: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port of an address; no host where it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        return "", None, None
 
 
 def read_call(path: Path, *, caller_channel: Literal["left", "right"] | None) -> list[MediaEvent]:
@@ -222,9 +240,24 @@ async def _play(
             finally:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
-    except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError, EOFError) as error:
-        return f"{type(error).__name__}: {error}".rstrip(": ")
+    except InvalidStatus as error:
+        said = (error.response.body or b"")[:_SAID_BYTES].decode(errors="replace").strip()
+        status = f"HTTP {error.response.status_code}"
+        return f"{options.to} refuses the connection ({status}{': ' if said else ''}{said}); check --to and --token."
+    except TimeoutError:
+        return f"{options.to} did not answer within {_ANSWER_S:g} s."
+    except (ConnectionClosed, ConnectionResetError, BrokenPipeError, EOFError) as error:
+        return f"{options.to} broke the call off ({error})."
+    except (OSError, InvalidHandshake) as error:
+        return f"{options.to} cannot be reached ({_reason(error)}); check the address, and that a server listens there."
     return sender.refused
+
+
+def _reason(error: Exception) -> str:
+    """Return the system's own words where it has any; asyncio says an address instead."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError | socket.gaierror) and error.errno:
+        return os.strerror(error.errno)
+    return str(error)
 
 
 async def _push(
@@ -344,7 +377,8 @@ def _register(sender: Sender, options: ReplayOptions) -> None:
         with urllib.request.urlopen(request, timeout=_ANSWER_S):  # noqa: S310
             pass
     except urllib.error.URLError as error:
-        raise ConfigError(f"{url} does not take the registration ({error}); check --register and --token.") from error
+        reason = error if isinstance(error, urllib.error.HTTPError) else error.reason
+        raise ConfigError(f"{url} does not take the registration ({reason}); check --register and --token.") from error
 
 
 def _at_telephone_rate(media: Iterator[MediaEvent]) -> Iterator[MediaEvent]:

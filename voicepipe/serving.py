@@ -237,7 +237,12 @@ def _console_url(settings: Settings, server: LiveServer) -> str:
     if settings.console.public_url:
         return settings.console.public_url
     scheme = "https" if settings.serve.tls_cert_file else "http"
-    return f"{scheme}://{settings.serve.host}:{server.port}/console"
+    return f"{scheme}://{_host(settings.serve.host)}:{server.port}/console"
+
+
+def _host(name: str) -> str:
+    """Write a host as a URL has it: an IPv6 address in brackets."""
+    return f"[{name}]" if ":" in name else name
 
 
 def _now() -> datetime:
@@ -246,7 +251,7 @@ def _now() -> datetime:
 
 def _where(settings: Settings, server: LiveServer) -> str:
     scheme = "wss" if settings.serve.tls_cert_file else "ws"
-    places = [f"{scheme}://{settings.serve.host}:{server.port}/v1/twilio /v1/audiohook /v1/l16"]
+    places = [f"{scheme}://{_host(settings.serve.host)}:{server.port}/v1/twilio /v1/audiohook /v1/l16"]
     if server.audiosocket_port is not None:
-        places.append(f"AudioSocket on {settings.serve.audiosocket_host}:{server.audiosocket_port}")
+        places.append(f"AudioSocket on {_host(settings.serve.audiosocket_host)}:{server.audiosocket_port}")
     return f"voicepipe: listening on {', '.join(places)}"

@@ -262,9 +262,9 @@ def test_a_picture_is_no_recording(tmp_path: Path) -> None:
 
 
 def test_six_tracks_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    path = tmp_path / "call.wav"
+    path = tmp_path / "a call.wav"
     soundfile.write(path, np.zeros((800, 6)), 8000)
-    with pytest.raises(AudioInputError, match=r"has 6 tracks .*pan=stereo"):
+    with pytest.raises(AudioInputError, match=r"has 6 tracks .* ffmpeg -i 'a call.wav' .*pan=stereo"):
         Recording(path)
 
 

@@ -59,6 +59,13 @@ def test_inputs_without_recordings_are_missed_and_the_others_listed(night: Path,
     assert all("holds no recordings" in sentence for sentence in missed.values())
 
 
+def test_a_name_that_is_not_utf_8_costs_its_recording_and_not_the_run(night: Path) -> None:
+    Path(os.fsdecode(os.fsencode(night) + b"/caf\xe9.wav")).write_bytes(b"x")
+    items, missed = found(night)
+    assert names(items) == ["a.MP3", "b.wav", "c.flac", "d.wav"]
+    assert missed == {f"{night}/caf\\xe9.wav": f"{night}/caf\\xe9.wav has a name that is not UTF-8; rename it."}
+
+
 def test_the_identity_changes_with_the_recording_and_with_what_is_known_of_it(night: Path) -> None:
     def identity(**changed: object) -> str:
         items = list_items(

@@ -66,6 +66,7 @@ def test_however_it_was_exported(manifest: Path, delimiter: str, encoding: str) 
         ("path,call_id\na.wav,1\nb.wav,1\n", "line 3 has the call_id '1' a second time"),
         ("path,caller_channel\na.wav,middle\n", "line 2 says caller_channel 'middle'"),
         ("path,language\na.wav,English\n", "line 2 says language 'English'"),
+        ("path,language\na.wav,xx\n", "line 2 says language 'xx'"),
         ("path,started_at\na.wav,yesterday\n", "line 2 says started_at 'yesterday'"),
         ("path,started_at\na.wav,2026-11-02T09:30:00\n", "time zone"),
         ("path\na.wav,b,c\n", "line 2 has 3 fields"),
@@ -82,7 +83,7 @@ def test_what_is_refused(manifest: Path, text: str, sentence: str) -> None:
 
 
 def test_one_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"gone\.csv cannot be read"):
+    with pytest.raises(ConfigError, match=r"gone\.csv cannot be read \(No such file or directory\); check the path"):
         list(read_manifest(tmp_path / "gone.csv"))
     (tmp_path / "latin.csv").write_bytes("path,agent\na.wav,Bäcker\n".encode("latin-1"))
     with pytest.raises(ConfigError, match="UTF-8"):

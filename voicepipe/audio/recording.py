@@ -1,6 +1,7 @@
 """A recording on disk, decoded bit by bit: containers and codecs by PyAV (FFmpeg), memory flat however long it is."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -148,7 +149,7 @@ class Recording:
             raise AudioInputError(
                 f"{self._path} has {self.tracks} tracks and a call has one or two; "
                 f"extract the caller's and the agent's first, for example by: "
-                f"ffmpeg -i {self._path.name} -af 'pan=stereo|c0=c0|c1=c1' two-tracks.wav"
+                f"ffmpeg -i {shlex.quote(self._path.name)} -af 'pan=stereo|c0=c0|c1=c1' two-tracks.wav"
             )
         if not TELEPHONE_RATE_HZ <= self.sample_rate_hz <= HIGHEST_RATE_HZ:
             raise AudioInputError(
@@ -246,7 +247,8 @@ def _open_container(path: Path, file: BinaryIO) -> tuple[Any, Any]:
     if len(streams) > 1:
         raise AudioInputError(
             f"{path} has {len(streams)} audio streams; merge the caller's and the agent's into one first, "
-            f"for example by: ffmpeg -i {path.name} -filter_complex '[0:a:0][0:a:1]amerge=inputs=2' two-tracks.wav"
+            f"for example by: ffmpeg -i {shlex.quote(path.name)} "
+            "-filter_complex '[0:a:0][0:a:1]amerge=inputs=2' two-tracks.wav"
         )
     raise AudioInputError(f"{path} holds no audio that can be read; give {_GOOD_FORMATS}.")
 

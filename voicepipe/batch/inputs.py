@@ -36,7 +36,8 @@ def list_items(
         Hold where a manifest says nothing.
     miss : callable
         Takes an input of which nothing came and the sentence for it: a folder or pattern without recordings, an address
-        that cannot be listed. The others are listed all the same.
+        that cannot be listed, a recording whose name is not UTF-8, which no table and no JSON could hold. The others
+        are listed all the same.
 
     Raises
     ------
@@ -46,6 +47,9 @@ def list_items(
     seen: set[bytes] = set()
     for given in inputs:
         for item in _of(given, miss):
+            if (shown := _shown(item.path)) != item.path:
+                miss(shown, f"{shown} has a name that is not UTF-8; rename it.")
+                continue
             key = hashlib.blake2b(place(item.path).encode(errors="surrogateescape"), digest_size=8).digest()
             if key not in seen:
                 seen.add(key)
@@ -74,10 +78,11 @@ def _of(given: str, miss: Callable[[str, str], None]) -> Iterator[Item]:
             found = True
             yield Item(path=path, version=version)
     except ConfigError as error:
-        miss(given, str(error))
+        miss(_shown(given), str(error))
     else:
         if not found:
-            miss(given, f"{given} holds no recordings; voicepipe looks for {', '.join(sorted(RECORDING_SUFFIXES))}.")
+            suffixes = ", ".join(sorted(RECORDING_SUFFIXES))
+            miss(_shown(given), f"{_shown(given)} holds no recordings; voicepipe looks for {suffixes}.")
 
 
 def _places(given: str) -> Iterator[tuple[str, str]]:
@@ -95,6 +100,11 @@ def _places(given: str) -> Iterator[tuple[str, str]]:
         found = [path]
     for one in found:
         yield str(one), _version(one)
+
+
+def _shown(path: str) -> str:
+    r"""Return a path as it may be printed: bytes that are not UTF-8 as ``\xff``."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _is_manifest(given: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal, TextIO, cast
 
 from voicepipe.batch.items import Item
 from voicepipe.batch.remote import is_address
+from voicepipe.speech.language import WHISPER_LANGUAGES
 from voicepipe.types import ConfigError
 
 PATH_COLUMNS = ("path", "url")
@@ -52,7 +53,9 @@ def read_manifest(path: Path) -> Iterator[Item]:
                 if item.call_id is not None:
                     _once(item.call_id, call_ids, f"{where} has the call_id '{item.call_id}' a second time; keep one.")
                 yield item
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise ConfigError(f"The manifest {path} cannot be read ({error.strerror}); check the path.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"The manifest {path} cannot be read ({error}): save it as CSV in UTF-8.") from error
 
 
@@ -118,8 +121,10 @@ def _language(given: str, where: str) -> str | None:
     code = given.lower()
     if code in ("", "auto"):
         return None
-    if not (code.isascii() and code.isalpha() and len(code) in (2, 3)):
-        raise ConfigError(f"{where} says language '{given}'; write an ISO 639-1 code such as en, ru or zh.")
+    if code not in WHISPER_LANGUAGES:
+        raise ConfigError(
+            f"{where} says language '{given}', which Whisper does not know; write an ISO 639-1 code such as en, ru, zh."
+        )
     return code
 
 

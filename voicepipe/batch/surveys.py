@@ -52,7 +52,9 @@ class Surveys:
                     csat=SurveyScale.parse(csat_scale) if csat_scale else CSAT_SCALE,
                     ces=SurveyScale.parse(ces_scale) if ces_scale else CES_SCALE,
                 )
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise SurveyError(f"The surveys {path} cannot be read ({error.strerror}); check the path.") from error
+        except UnicodeDecodeError as error:
             raise SurveyError(f"The surveys {path} cannot be read ({error}): save them as CSV in UTF-8.") from error
         except SurveyError as error:
             raise SurveyError(f"{path}: {error}") from error

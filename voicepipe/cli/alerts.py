@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicepipe.cli.app import ConfigOption, app, read_settings, show
+from voicepipe.cli.app import ConfigOption, app, moment, read_settings, show, user
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from voicepipe.events.config import KafkaConfig
 
 alerts_app = typer.Typer(help="Read the alerts of the topic, and judge them.", invoke_without_command=True)
@@ -53,16 +51,16 @@ def alerts(
     config: ConfigOption = None,
 ) -> None:
     """Show the alerts of the topic, oldest first."""
-    brokers = _brokers(kafka, config)
-    context.obj = brokers
     if context.invoked_subcommand is not None:
+        context.obj = (kafka, config)
         return
+    brokers = _brokers(kafka, config)
     from voicepipe.events.alerts import read_alerts
     from voicepipe.events.envelope import body_of
     from voicepipe.terminal import alert_card
 
     shown = 0
-    for alert in read_alerts(brokers, since=_instant(since), follow=follow):
+    for alert in read_alerts(brokers, since=None if since is None else moment(since), follow=follow):
         shown += 1
         if as_json:
             print(body_of(alert).decode(), flush=True)
@@ -81,20 +79,23 @@ def alerts_verdict(
     outcome: Annotated[Ending | None, typer.Option("--outcome", help="What became of the call.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="Who says so; else the user of this machine.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="In free words.")] = None,
+    kafka: KafkaOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Judge an alert: the verdict goes to voicepipe.feedback.v1."""
-    import getpass
     from datetime import UTC, datetime
 
     from voicepipe.events.alerts import find_alert, send_verdict
 
-    alert = find_alert(context.obj, event_id)
+    before_kafka, before_config = context.obj
+    brokers = _brokers(kafka or before_kafka, config or before_config)
+    alert = find_alert(brokers, event_id)
     feedback = send_verdict(
-        context.obj,
+        brokers,
         alert,
         verdict=verdict.value if verdict else None,
         outcome=outcome.value if outcome else None,
-        given_by=by or getpass.getuser(),
+        given_by=by or user(),
         given_at=datetime.now(tz=UTC),
         note=note,
     )
@@ -110,22 +111,3 @@ def _brokers(kafka: str | None, config: Path | None) -> "KafkaConfig":
     if settings.kafka is None:
         raise typer.BadParameter("name a broker: --kafka HOST:PORT, or [kafka] bootstrap_servers in the settings.")
     return settings.kafka
-
-
-def _instant(since: str | None) -> "datetime | None":
-    """Read a span back from now (90m, 12h, 7d) or an ISO 8601 time with its zone."""
-    import re
-    from datetime import UTC, datetime, timedelta
-
-    if since is None:
-        return None
-    if match := re.fullmatch(r"(\d{1,6})([smhd])", since):
-        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
-        return datetime.now(tz=UTC) - timedelta(**{unit: int(match[1])})
-    try:
-        instant = datetime.fromisoformat(since)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise typer.BadParameter(f"{since} is no time; give 90m, 12h, 7d or a time like 2026-11-21T08:00+00:00.")
-    return instant

@@ -1,6 +1,10 @@
 """The application, and what its commands share. Heavy libraries load inside the command that needs them."""
 
+import getpass
+import os
+import re
 import sys
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -71,6 +75,55 @@ def read_settings(path: Path | None) -> "Settings":
     from voicepipe.config import load_settings
 
     return load_settings(path)
+
+
+def moment(text: str) -> datetime:
+    """Read a span back from now (90m, 12h, 7d), or an ISO 8601 time with its zone.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is neither, or further back than the calendar reaches.
+    """
+    try:
+        if match := re.fullmatch(r"(\d{1,6})([smhd])", text):
+            unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+            return datetime.now(tz=UTC) - timedelta(**{unit: int(match[1])})
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise typer.BadParameter(f"{text} is no time; give 90m, 12h, 7d or a time like 2026-11-21T08:00+00:00.")
+
+
+def spoken(language: str) -> str | None:
+    """Read a command's ``--language``: None for auto.
+
+    Raises
+    ------
+    typer.BadParameter
+        If Whisper does not know it.
+    """
+    from voicepipe.speech.language import WHISPER_LANGUAGES
+
+    code = language.lower()
+    if code == "auto":
+        return None
+    if code not in WHISPER_LANGUAGES:
+        raise typer.BadParameter(
+            f"Whisper does not know {language}; give an ISO 639-1 code such as en, ru or zh, or auto.",
+            param_hint="--language",
+        )
+    return code
+
+
+def user() -> str:
+    """Return who runs the command; a container's user need not have a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def show(renderable: object) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from voicepipe.cli.app import ConfigOption, Side, app, read_settings, say, show
+from voicepipe.cli.app import ConfigOption, Side, app, read_settings, say, show, spoken
 
 
 @app.command()
@@ -40,7 +40,7 @@ def calibrate(
         out=out,
         name=name,
         caller_channel=caller_channel.value if caller_channel else None,
-        language=None if language == "auto" else language,
+        language=spoken(language),
     )
     calibrated = run(labels, settings=read_settings(config), options=options, say=say)
     show(report(calibrated))

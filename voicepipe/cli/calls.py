@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from voicepipe.cli.app import FAILED, ConfigOption, Format, Side, app, read_settings, say
+from voicepipe.cli.app import FAILED, ConfigOption, Format, Side, app, read_settings, say, spoken
 
 
 class Wire(StrEnum):
@@ -99,7 +99,7 @@ def score(
     if not inputs:
         raise typer.BadParameter("name recordings, folders or a manifest", param_hint="PATH...")
     side: Literal["left", "right"] | None = caller_channel.value if caller_channel else None
-    code = None if language == "auto" else language
+    code = spoken(language)
     settings = read_settings(config)
     if kafka is not None:
         settings = settings.with_kafka(kafka)

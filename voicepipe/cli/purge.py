@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicepipe.cli.app import ConfigOption, app, read_settings
+from voicepipe.cli.app import ConfigOption, app, moment, read_settings, user
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from voicepipe.purge import PurgeOutcome
 
 
@@ -40,7 +38,6 @@ def purge(
     config: ConfigOption = None,
 ) -> None:
     """Delete calls for good: transcripts, scores, events, what waits to be sent; tombstones tell who has copies."""
-    import getpass
     from datetime import UTC, datetime
 
     from voicepipe.purge import PurgeOrder
@@ -55,13 +52,13 @@ def purge(
     order = PurgeOrder(
         call_id=call_id,
         caller=caller,
-        older_than=None if older_than is None else _moment(older_than, now),
+        older_than=None if older_than is None else moment(older_than),
         folders=tuple(out or ()),
-        actor=getpass.getuser(),
+        actor=user(),
         reason=reason,
         dry_run=dry_run,
     )
-    print(_told(run(settings, order, now=now), dry_run=dry_run))
+    print(_told(run(settings, order, now=now), place=settings.store_name, dry_run=dry_run))
 
 
 @app.command()
@@ -82,29 +79,14 @@ def audit(
             print(json.dumps(asdict(entry) | {"at": entry.at.isoformat()}, ensure_ascii=False))
 
 
-def _moment(text: str, now: "datetime") -> "datetime":
-    """Read a span back from now (30d, 12h, 90m), or a time with its zone."""
-    import re
-    from datetime import datetime, timedelta
-
-    if match := re.fullmatch(r"(\d{1,6})([mhd])", text):
-        return now - timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[match[2]]: int(match[1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise typer.BadParameter(f"{text} is no age; give 30d, 12h, 90m or a time like 2026-11-21T08:00+00:00.")
-    return moment
-
-
-def _told(outcome: "PurgeOutcome", *, dry_run: bool) -> str:
+def _told(outcome: "PurgeOutcome", *, place: str, dry_run: bool) -> str:
     erased = outcome.erased
     kept = {"files": outcome.files, "rows of tables": outcome.rows}
     counts = {**erased.counts(), **{name: count for name, count in kept.items() if count}}
     graves = counts.pop("tombstones", 0)
     parts = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items()]
-    lines = [("Would delete: " if dry_run else "Deleted: ") + (", ".join(parts) if parts else "nothing was kept") + "."]
+    nothing = f"nothing was kept in {place}"
+    lines = [("Would delete: " if dry_run else "Deleted: ") + (", ".join(parts) if parts else nothing) + "."]
     if graves:
         verb = "would go" if dry_run else "go"
         lines.append(

@@ -6,6 +6,7 @@ way and counted; the others do not notice.
 
 import asyncio
 import contextlib
+import os
 import resource
 import socket
 import time
@@ -199,6 +200,7 @@ class LiveServer:
                 Route("/readyz", self._readiness),
                 Route("/metrics", self._show_metrics),
                 *self._routes,
+                WebSocketRoute("/{path:path}", self._astray),
             ]
         )
 
@@ -300,6 +302,12 @@ class LiveServer:
             finally:
                 self._board.part(leg, code)
 
+    async def _astray(self, websocket: WebSocket) -> None:
+        """Tell a WebSocket that knocks where nobody listens where it should; without this it would hear of a 403."""
+        reason = "There are no calls on this path; send them to /v1/twilio, /v1/audiohook or /v1/l16."
+        self._observer.on_connection("unknown", "wrong_path", reason=reason)
+        await websocket.send_denial_response(PlainTextResponse(reason, status_code=404))
+
     async def _audiosocket(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one AudioSocket connection."""
         if self._board.draining or not self._has_connection_left():
@@ -372,8 +380,8 @@ async def _read(kind: type[_Body], request: Request) -> _Body | Response:
         return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return JSONResponse({"error": f"{where}: {first['msg']}"}, status_code=422)
+        where = "".join(f"{part}: " for part in first["loc"])
+        return JSONResponse({"error": f"{where}{first['msg']}"}, status_code=422)
 
 
 def _handshake(request: Request | WebSocket) -> Handshake:
@@ -390,7 +398,8 @@ def _listen(host: str, port: int, *, key: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror}); set another {key}.") from error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ConfigError(f"{host}:{port} cannot be listened on ({reason}); set another {key}.") from error
 
 
 def _allow_files(connections: int) -> int:

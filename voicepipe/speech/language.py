@@ -4,6 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from voicepipe.types import ConfigError
+
+_CODES = (
+    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu "
+    "hy id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt "
+    "ro ru sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo zh"
+)
+WHISPER_LANGUAGES = frozenset(_CODES.split())
+"""Codes that Whisper can be told to expect (https://github.com/openai/whisper, ``tokenizer.py``)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageConfig:
@@ -34,6 +44,13 @@ class LanguageConfig:
     short_weight: float = 0.2
     evidence_s: float = 2.0
     floor_prob: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if unknown := [code for code in self.candidates if code not in WHISPER_LANGUAGES]:
+            raise ConfigError(
+                f"analysis.language.candidates has {unknown[0]!r}, which is no language that Whisper knows; give ISO "
+                "639-1 codes such as en, ru or zh"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +88,8 @@ class LanguageTracker:
 
     @classmethod
     def start(cls, *, language: str | None = None, config: LanguageConfig | None = None) -> "LanguageTracker":
-        """Return the tracker of a fresh call; a given language is locked from the start."""
-        return cls(config=config or LanguageConfig(), locked=language)
+        """Return the tracker of a fresh call; a given language is locked from the start, if Whisper knows it."""
+        return cls(config=config or LanguageConfig(), locked=language if language in WHISPER_LANGUAGES else None)
 
     @property
     def best(self) -> str | None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from voicepipe.batch.report.compare import compare
 from voicepipe.batch.report.data import ReportData, read_tables
 from voicepipe.batch.report.page import COMPARE_SCRIPTS, REPORT_SCRIPTS, Data, write_page
+from voicepipe.types import ConfigError
 
 REPORT_NAME = "report.html"
 COMPARE_NAME = "compare.html"
@@ -33,8 +34,10 @@ def write_report(out: Path, *, file: Path | None = None, audio_root: Path | None
     Raises
     ------
     ConfigError
-        If the folder holds no results, or the page cannot be written.
+        If the folder holds no results, there is no folder `audio_root`, or the page cannot be written.
     """
+    if audio_root is not None and not audio_root.is_dir():
+        raise ConfigError(f"{audio_root} is no folder; give --audio-root the one in which the recordings lie now.")
     page = file or out / REPORT_NAME
     data = ReportData(read_tables(out), report=page, audio_root=audio_root)
 

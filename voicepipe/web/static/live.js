@@ -135,6 +135,8 @@
     set(row.past, past);
     set(row.queue, call.queue ?? texts["none-value"]);
     set(row.agent, call.agent_id ?? texts["none-value"]);
+    row.queue.classList.toggle("live-unsaid", !call.queue);
+    row.agent.classList.toggle("live-unsaid", !call.agent_id);
     set(row.language, spoken[call.language] ?? call.language ?? texts["none-value"]);
     set(row.coverage, percent(call.coverage));
     row.coverage.classList.toggle("live-low", call.coverage < 0.9);
