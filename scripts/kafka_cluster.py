@@ -285,9 +285,10 @@ class KafkaCluster:
 
     def _end(self, node: int, how: signal.Signals) -> None:
         if self._running(node):
-            os.kill(int(self._pid_file(node).read_text()), how)
+            pid = int(self._pid_file(node).read_text())
+            os.kill(pid, how)
             deadline = time.monotonic() + _END_TIMEOUT_S
-            while self._running(node):
+            while self._running(node) or not _is_gone(pid):
                 if time.monotonic() > deadline:
                     raise KafkaClusterError(f"Broker {node} did not end within {_END_TIMEOUT_S:.0f} s.")
                 time.sleep(0.02)
@@ -331,6 +332,15 @@ def make_certificates(folder: Path) -> None:
         signed_by_ca = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san.cnf", "-days", "7")
         openssl("x509", "-req", "-in", f"{name}.csr", *signed_by_ca, "-out", f"{name}.crt")
         (folder / f"{name}.pem").write_text((folder / f"{name}.key").read_text() + (folder / f"{name}.crt").read_text())
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether all threads of a process have ended, and with the last one its sockets; its first may end long before."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state in "ZX" and sum(1 for _ in Path(f"/proc/{pid}/task").iterdir()) == 1
+    except OSError:
+        return True
 
 
 def _end_with_parent() -> None:

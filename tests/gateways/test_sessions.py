@@ -39,7 +39,7 @@ def test_a_recorded_session_gives_its_call(path: Path) -> None:
 
 def _call(expected: dict[str, Any]) -> dict[str, Any]:
     optional = dict.fromkeys(("agent_id", "queue", "language", "consent", "caller_id", "basis"))
-    return optional | expected | {"channels": tuple(expected["channels"])}
+    return optional | {"word_times": False} | expected | {"channels": tuple(expected["channels"])}
 
 
 def _summary(chunk: AudioChunk) -> list[Any]:
