@@ -147,6 +147,16 @@ def test_a_call_that_ended_lingers_and_leaves(board: LiveBoard, clock: Clock) ->
     assert changes.gone == ("a",)
 
 
+def test_calls_that_ended_leave_though_nobody_looks(board: LiveBoard, clock: Clock) -> None:
+    begin(board, "over")
+    board.on_call_event(make_utterance(0, call_id="over"))
+    board.on_call_event(make_summary(call_id="over"))
+    clock.now = NOW + timedelta(seconds=6)
+    begin(board, "next")
+    assert board.utterances("over") == ()
+    assert board.call("over") is None
+
+
 @pytest.mark.parametrize(
     ("scope", "erases"),
     [(Scope.NOTHING, Erasure.NOTHING), (Scope.NOTHING, Erasure.ACOUSTICS), (Scope.NOTHING, Erasure.EVERYTHING)],

@@ -307,6 +307,7 @@ class LiveBoard:
             track.leaves_at = self._clock()
 
     def _begin(self, call: Call) -> _Track:
+        self._sweep(self._clock())  # Nobody may be looking, and then nothing else does it.
         self._tracks.pop(call.call_id, None)
         while len(self._tracks) >= self._max_calls:
             self._drop(min(self._tracks, key=lambda call_id: self._tracks[call_id].version))
