@@ -210,16 +210,18 @@ def test_words_that_are_not_the_whole_text_are_dropped() -> None:
 @pytest.mark.parametrize(
     ("text", "language", "words", "left"),
     [
-        ("мой пин 48 21, да", "ru", ["мой", "пин", "48", "21,", "да"], ["мой", "пин", "[code]", "да"]),
+        ("мой пин 48 21, да", "ru", ["мой", "пин", "48", "21,", "да"], ["мой", "пин", "[code],", "да"]),
         (
             "我的密码是四八二一。",
             "zh",
             ["我", "的", "密码", "是", "四", "八", "二", "一。"],
-            ["我", "的", "密码", "是", "[code]"],
+            ["我", "的", "密码", "是", "[code]。"],
         ),
     ],
 )
-def test_of_masked_words_only_the_mark_is_left(text: str, language: str, words: list[str], left: list[str]) -> None:
+def test_of_masked_words_only_the_mark_is_left_and_what_the_text_shows(
+    text: str, language: str, words: list[str], left: list[str]
+) -> None:
     timed = tuple(Word(text=one, start_s=float(at), end_s=at + 1.0, prob=0.9) for at, one in enumerate(words))
     masked = Redactor().redact(Transcript(text=text, language=language, words=timed), channel=CALLER)
     assert [word.text for word in masked.words] == left

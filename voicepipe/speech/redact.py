@@ -249,15 +249,23 @@ def _redaction(span: Span, words: Sequence[Word], places: Sequence[tuple[int, in
 
 
 def _masked_words(words: Sequence[Word], places: Sequence[tuple[int, int]], spans: Sequence[Span]) -> tuple[Word, ...]:
+    """Return the words as the masked text shows them: those under one mark are one, punctuation beside it stays."""
     kept: list[Word] = []
     last: Span | None = None
-    for word, place in zip(words, places, strict=True):
-        span = next((one for one in spans if _touches(one, place)), None)
-        if span is None:
-            kept.append(word)
-        elif span is last:
-            kept[-1] = replace(kept[-1], end_s=max(kept[-1].end_s, word.end_s), prob=min(kept[-1].prob, word.prob))
+    for word, (start, end) in zip(words, places, strict=True):
+        touching = [one for one in spans if _touches(one, (start, end))]
+        goes_on = last is not None and last in touching
+        written, text, at = word.text.strip(), "", start
+        for span in touching:
+            text += written[at - start : max(at, span.start) - start] + mark(span.kind) * (span is not last)
+            at = min(end, span.end)
+        text += written[at - start :]
+        if goes_on:
+            before = kept[-1]
+            kept[-1] = replace(
+                before, text=before.text + text, end_s=max(before.end_s, word.end_s), prob=min(before.prob, word.prob)
+            )
         else:
-            kept.append(replace(word, text=mark(span.kind)))
-        last = span
+            kept.append(replace(word, text=text))
+        last = touching[-1] if touching else None
     return tuple(kept)
