@@ -255,9 +255,10 @@ def main() -> int:
     parser.add_argument("--settle-s", type=float, default=10.0, help="Time after the last call began.")
     parser.add_argument(
         "--protocol",
-        default="twilio",
+        default="audiohook",
         choices=["twilio", "plivo", "audiohook", "l16"],
-        help="audiohook asks for the times of all words as well, a tenth more of recognition (default twilio)",
+        help="audiohook asks for the times of all words as well; twilio sends 100 messages a second and call (default "
+        "audiohook)",
     )
     parser.add_argument("--caller-text-only", action="store_true", help="Transcribe the caller's side alone.")
     parser.add_argument("--workers", type=int, default=2)
