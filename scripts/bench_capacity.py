@@ -80,6 +80,7 @@ def server(args: argparse.Namespace, port: int) -> Iterator[int]:
             "[serve.limits]\nanybody_calls = 1000\ncalls_per_s = 100\ncalls_burst = 1000\n"
             f"[pool]\nworkers = {args.workers}\nmax_calls = 1000\ntick_s = {args.tick_s}\n"
             f"[analysis]\ntranscribe_agent = {transcribe}\n"
+            '[serve.audiohook]\ntranscripts = "never"\n'
         )
         command = [sys.executable, "-m", "voicepipe.cli", "serve", "--config", str(config)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -257,8 +258,7 @@ def main() -> int:
         "--protocol",
         default="audiohook",
         choices=["twilio", "plivo", "audiohook", "l16"],
-        help="audiohook asks for the times of all words as well; twilio sends 100 messages a second and call (default "
-        "audiohook)",
+        help="twilio's 100 messages a second and call cost the generator as well (default audiohook)",
     )
     parser.add_argument("--caller-text-only", action="store_true", help="Transcribe the caller's side alone.")
     parser.add_argument("--workers", type=int, default=2)
