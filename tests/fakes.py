@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voicepipe.ports import CallerBaseline, OutboundMessage, VoiceDetectorState
+from voicepipe.ports import CallerBaseline, OutboundMessage, Transcriber, VoiceDetectorState
 from voicepipe.stress.calm import CalmKind, CalmReference, CalmScores
 from voicepipe.stress.slack import BUDGETS
 from voicepipe.types import (
@@ -87,7 +87,7 @@ def evenly_timed(text: str, utterance: Utterance) -> tuple[Word, ...]:
     )
 
 
-class FakeTranscriber:
+class FakeTranscriber(Transcriber):
     """A `Transcriber` that writes down who spoke and for how long; it keeps what it was given.
 
     Asked for the times of the words, it takes them for equally long.
@@ -119,25 +119,6 @@ class FakeTranscriber:
             embedding=np.full(8, float(np.abs(utterance.samples).max()), np.float32) if embed else None,
             language_probs=self.language_probs if transcribe and not language else None,
         )
-
-    def alike(self, utterance: Utterance) -> int:
-        """Take all for alike."""
-        del utterance
-        return 0
-
-    def transcribe_together(
-        self,
-        utterances: Sequence[Utterance],
-        *,
-        languages: Sequence[str],
-        embed: Sequence[bool],
-        word_times: Sequence[bool],
-    ) -> list[Recognition]:
-        """Transcribe one by one."""
-        return [
-            self.recognize(one, language=language, embed=wanted, word_times=timed)
-            for one, language, wanted, timed in zip(utterances, languages, embed, word_times, strict=True)
-        ]
 
 
 class FakeScorer:

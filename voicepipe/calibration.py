@@ -15,6 +15,7 @@ from voicepipe.config import Settings
 from voicepipe.consent import decide
 from voicepipe.gateways.files import FileSource
 from voicepipe.pipeline.call import MOST_TOGETHER, AnalysisConfig, Models, analyze_call
+from voicepipe.ports import Transcriber
 from voicepipe.service import Listener
 from voicepipe.stress.calibrate import LabelledCall, SiteFit, fit_site
 from voicepipe.stress.labels import MIN_SHARE, Label, LabelError, labelled, overlap_s, read_labels
@@ -226,7 +227,7 @@ def _scored(source: FileSource, *, models: Models, config: AnalysisConfig) -> li
     return [event for event in events if isinstance(event, ScoredUtterance) and event.channel is not Channel.AGENT]
 
 
-class _NoRecognition:
+class _NoRecognition(Transcriber):
     """A `voicepipe.ports.Transcriber` for when the encoder is shed: it recognises nothing."""
 
     def recognize(
@@ -242,23 +243,6 @@ class _NoRecognition:
         """Return neither text nor embedding."""
         del utterance, language, choose_language, transcribe, embed, word_times
         return Recognition(transcript=None, embedding=None)
-
-    def alike(self, utterance: Utterance) -> int:
-        """Return the same for all."""
-        del utterance
-        return 0
-
-    def transcribe_together(
-        self,
-        utterances: Sequence[Utterance],
-        *,
-        languages: Sequence[str],
-        embed: Sequence[bool],
-        word_times: Sequence[bool],
-    ) -> list[Recognition]:
-        """Return neither text nor embedding of any."""
-        del languages, embed, word_times
-        return [Recognition(transcript=None, embedding=None)] * len(utterances)
 
 
 def report(calibrated: Calibrated) -> Group:

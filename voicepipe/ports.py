@@ -99,8 +99,9 @@ class Transcriber(Protocol):
         ...
 
     def alike(self, utterance: Utterance) -> Hashable:
-        """Return what utterances that gain from being transcribed together have in common."""
-        ...
+        """Return what utterances that gain from being transcribed together have in common; by default all are alike."""
+        del utterance
+        return None
 
     def transcribe_together(
         self,
@@ -111,6 +112,8 @@ class Transcriber(Protocol):
         word_times: Sequence[bool],
     ) -> list[Recognition]:
         """Transcribe several utterances: each as `recognize` would, but cheaper if they are `alike`.
+
+        By default one after the other, which gains nothing.
 
         Parameters
         ----------
@@ -126,7 +129,10 @@ class Transcriber(Protocol):
         -------
         list of Recognition, length n
         """
-        ...
+        return [
+            self.recognize(one, language=language, embed=with_embedding, word_times=with_words)
+            for one, language, with_embedding, with_words in zip(utterances, languages, embed, word_times, strict=True)
+        ]
 
 
 class StressScorer(Protocol):
