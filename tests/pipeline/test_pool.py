@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
@@ -431,6 +432,51 @@ def test_what_waits_is_recognised_together_as_if_alone() -> None:
     for name in ("call-1", "call-2", "other"):
         alone = [*analyze_call(media(call_of(name, *BOTH), TRACKS), models=models(), config=AnalysisConfig())]
         assert told.events[name] == alone
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline_s = time.monotonic() + ALL_S
+    while not holds():
+        assert time.monotonic() < deadline_s
+        threading.Event().wait(0.01)
+
+
+@contextmanager
+def one_worker_busy(clock: Callable[[], float]) -> Iterator[tuple[CallPool, Gathering, Told]]:
+    """Two workers, the first of them with an utterance that it cannot finish until the end."""
+    transcriber = Gathering()
+    pool, told, observer = pool_of(PoolConfig(**(_fields(PATIENT) | {"workers": 2})), clock=clock)
+    pool.equip(models(transcriber=transcriber))
+    push(pool, media(call_of("first", Channel.CALLER), {Channel.CALLER: talk(1, total_s=4.0)}))
+    assert transcriber.begun.wait(ALL_S)
+    yield pool, transcriber, told
+    transcriber.go.set()
+    assert pool.drain(ALL_S)
+    assert pool.stop()
+    assert observer.failures == []
+
+
+def test_while_another_worker_recognises_utterances_gather_for_a_full_pass() -> None:
+    with one_worker_busy(clock=lambda: 0.0) as (pool, transcriber, _):
+        for number in range(MOST_AT_ONCE):
+            assert transcriber.together == []
+            push(pool, media(call_of(f"call-{number}", Channel.CALLER), {Channel.CALLER: talk(1, total_s=4.0)}))
+            until(lambda number=number: pool.n_waiting == number + 2)  # type: ignore[misc]
+        until(lambda: transcriber.together != [])
+        assert [len(some) for some in transcriber.together] == [MOST_AT_ONCE]
+
+
+def test_an_utterance_gathers_no_longer_than_it_may() -> None:
+    now_s = 0.0
+    with one_worker_busy(clock=lambda: now_s) as (pool, transcriber, _):
+        for name in ("call-1", "call-2"):
+            push(pool, media(call_of(name, Channel.CALLER), {Channel.CALLER: talk(1, total_s=4.0)}))
+        until(lambda: pool.n_waiting == 3)
+        assert transcriber.together == []
+        now_s = PATIENT.gather_s
+        until(lambda: transcriber.together != [])
+        assert [len(some) for some in transcriber.together] == [2]
 
 
 def test_one_that_fails_harms_none_that_are_recognised_with_it() -> None:

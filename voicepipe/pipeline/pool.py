@@ -14,7 +14,6 @@ sample to its event).
 """
 
 import itertools
-import math
 import threading
 import time
 from collections import deque
@@ -113,6 +112,7 @@ class CallPool:
         self._stopping = False
         self._threads: list[threading.Thread] = []
         self._costs = Costs()
+        self._n_recognizing = 0
 
     @property
     def ready(self) -> bool:
@@ -309,7 +309,7 @@ class CallPool:
         while True:
             with self._lock:
                 while (job := self._next_job_held()) is None and not self._halt.is_set():
-                    self._work.wait()
+                    self._work.wait(self._config.gather_s if self._n_recognizing else None)
             if job is None:
                 return
             if isinstance(job, _LiveCall):
@@ -318,29 +318,37 @@ class CallPool:
                 self._recognize(job)
 
     def _next_job_held(self) -> _LiveCall | list[_Spoken] | None:
-        """Take the next job: a call with something to tell, else the most urgent utterances to recognise."""
+        """Take the next job: a call with something to tell, else the most urgent utterances to recognise.
+
+        While another worker recognises, they wait `gather_s` for others to share their pass.
+        """
         self._shed_held()
         for live in self._calls.values():
             if live.can_settle:
                 live.settling = True
                 return live
-        job = self._most_urgent_held()
+        job, is_full = self._most_urgent_held()
+        if not job:
+            return None
+        if self._n_recognizing and not is_full and self._clock() - job[0][1].since_s < self._config.gather_s:
+            return None
         for _, waiting in job:
             waiting.taken = True
-        return job or None
+        self._n_recognizing += 1
+        return job
 
-    def _most_urgent_held(self) -> list[_Spoken]:
-        """Choose the most urgent utterance and, with a queue, its worker's share of those that are cheaper with it."""
+    def _most_urgent_held(self) -> tuple[list[_Spoken], bool]:
+        """Choose the most urgent utterance and those that are cheaper with it; tell whether the pass is full."""
         by_urgency = sorted(self._recognizable_held(), key=lambda one: one[0])
         urgent = [(live, waiting) for _, live, waiting in by_urgency]
-        share = min(MOST_AT_ONCE, math.ceil(len(urgent) / self._config.workers))
-        if share < 2 or not _can_join(*urgent[0]):
-            return urgent[:1]
+        if not urgent or not _can_join(*urgent[0]):
+            return urgent[:1], True
         alike = _analysis(urgent[0][0]).transcriber.alike
         first = alike(urgent[0][1].utterance)
         mates = [one for one in urgent if _can_join(*one) and alike(one[1].utterance) == first]
         lengths_s = itertools.accumulate(waiting.utterance.duration_s for _, waiting in mates)
-        return mates[: max(1, min(share, sum(length_s <= MOST_AT_ONCE_S for length_s in lengths_s)))]
+        most = max(1, min(MOST_AT_ONCE, sum(length_s <= MOST_AT_ONCE_S for length_s in lengths_s)))
+        return mates[:most], most == MOST_AT_ONCE or most < len(mates)
 
     def _recognizable_held(self) -> Iterator[tuple[tuple[bool, float], _LiveCall, Waiting]]:
         """Yield what may be recognised now with its urgency: caller before agent, then the oldest.
@@ -393,6 +401,8 @@ class CallPool:
                 self._costs.recognized(waiting.effort, took_s)
                 waiting.recognition = recognition
                 waiting.recognized = True
+            self._n_recognizing -= 1
+            self._work.notify()
         for _ in spoken:
             self._observer.on_stage("recognize", took_s)
 

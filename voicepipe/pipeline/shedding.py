@@ -24,6 +24,9 @@ class PoolConfig:
         Threads that recognise and score; about the number of cores.
     tick_s : float
         Voice activity runs over all calls this often. Longer is cheaper and later.
+    gather_s : float
+        An utterance waits so long, while another worker recognises, for others to be recognised with it. Longer is
+        cheaper and later.
     max_calls : int
         Calls at a time.
     max_buffer_s : float
@@ -41,6 +44,7 @@ class PoolConfig:
 
     workers: int = 2
     tick_s: float = 0.4
+    gather_s: float = 0.25
     max_calls: int = 200
     max_buffer_s: float = 60.0
     max_waiting: int = 512
@@ -56,6 +60,8 @@ class PoolConfig:
             )
         if not 0.0 < self.tick_s <= 2.0 or self.max_buffer_s <= 0.0:
             raise ValueError(f"tick_s {self.tick_s} must lie in (0, 2], max_buffer_s {self.max_buffer_s} above 0")
+        if not 0.0 <= self.gather_s <= 2.0:
+            raise ValueError(f"gather_s {self.gather_s} must lie in [0, 2]")
         if not 0.0 < self.shed_agent_text_s <= self.shed_caller_text_s <= self.shed_embedding_s:
             raise ValueError(
                 f"shed_agent_text_s {self.shed_agent_text_s}, shed_caller_text_s {self.shed_caller_text_s}, "
