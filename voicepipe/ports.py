@@ -1,6 +1,7 @@
 """What the pipeline needs from the world, as Protocols; the adapters live in their own rooms."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from voicepipe.types import (
@@ -66,6 +67,27 @@ class VoiceDetectorState(Protocol):
     """Opaque recurrent state of one track."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionRequest:
+    """What is wanted of one utterance whose language is known.
+
+    Attributes
+    ----------
+    utterance : Utterance
+    language : str
+        ISO 639-1 code.
+    embed : bool
+        Whether its embedding is wanted, too.
+    word_times : bool
+        Whether the times of its words are wanted, too.
+    """
+
+    utterance: Utterance
+    language: str
+    embed: bool = True
+    word_times: bool = False
+
+
 class Transcriber(Protocol):
     """Turns an utterance into text and an embedding of the voice."""
 
@@ -103,35 +125,14 @@ class Transcriber(Protocol):
         del utterance
         return None
 
-    def transcribe_together(
-        self,
-        utterances: Sequence[Utterance],
-        *,
-        languages: Sequence[str],
-        embed: Sequence[bool],
-        word_times: Sequence[bool],
-    ) -> list[Recognition]:
+    def transcribe_together(self, requests: Sequence[TranscriptionRequest]) -> list[Recognition]:
         """Transcribe several utterances: each as `recognize` would, but cheaper if they are `alike`.
 
         By default one after the other, which gains nothing.
-
-        Parameters
-        ----------
-        utterances : sequence of Utterance, length n
-        languages : sequence of str, length n
-            ISO 639-1 code of each.
-        embed : sequence of bool, length n
-            Whether the embedding of each is wanted, too.
-        word_times : sequence of bool, length n
-            Whether the times of each one's words are wanted, too.
-
-        Returns
-        -------
-        list of Recognition, length n
         """
         return [
-            self.recognize(one, language=language, embed=with_embedding, word_times=with_words)
-            for one, language, with_embedding, with_words in zip(utterances, languages, embed, word_times, strict=True)
+            self.recognize(one.utterance, language=one.language, embed=one.embed, word_times=one.word_times)
+            for one in requests
         ]
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import FakeDetector, FakeScorer, FakeTranscriber, calm_reference
 from voicepipe.pipeline.call import AnalysisConfig, CallAnalysis, Models, analyze_call
+from voicepipe.ports import TranscriptionRequest
 from voicepipe.types import (
     AudioChunk,
     AudioInputError,
@@ -29,7 +30,6 @@ from voicepipe.types import (
     Roles,
     ScoredUtterance,
     Transcript,
-    Utterance,
 )
 
 RATE_HZ = 8_000
@@ -127,16 +127,9 @@ def test_a_recording_is_recognised_in_larger_pieces_with_the_same_events() -> No
     class Gathering(FakeTranscriber):
         most = 0
 
-        def transcribe_together(
-            self,
-            utterances: Sequence[Utterance],
-            *,
-            languages: Sequence[str],
-            embed: Sequence[bool],
-            word_times: Sequence[bool],
-        ) -> list[Recognition]:
-            self.most = max(self.most, len(utterances))
-            return super().transcribe_together(utterances, languages=languages, embed=embed, word_times=word_times)
+        def transcribe_together(self, requests: Sequence[TranscriptionRequest]) -> list[Recognition]:
+            self.most = max(self.most, len(requests))
+            return super().transcribe_together(requests)
 
     events = media(call_of(*BOTH, language=None), stream(TRACKS, {Channel.CALLER: [800], Channel.AGENT: [800]}))
     alone = list(analyze_call(events, models=models(), config=AnalysisConfig()))

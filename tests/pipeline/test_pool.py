@@ -13,6 +13,7 @@ from tests.fakes import FakeDetector, FakeObserver, FakeScorer, FakeTranscriber,
 from voicepipe.pipeline.call import AnalysisConfig, Models, analyze_call
 from voicepipe.pipeline.pool import MOST_AT_ONCE, MOST_AT_ONCE_S, CallPool
 from voicepipe.pipeline.shedding import PoolConfig
+from voicepipe.ports import TranscriptionRequest
 from voicepipe.types import (
     AudioChunk,
     Call,
@@ -390,16 +391,9 @@ class Gathering(FakeTranscriber):
     def alike(self, utterance: Utterance) -> int:
         return utterance.call_id == "other"
 
-    def transcribe_together(
-        self,
-        utterances: Sequence[Utterance],
-        *,
-        languages: Sequence[str],
-        embed: Sequence[bool],
-        word_times: Sequence[bool],
-    ) -> list[Recognition]:
-        self.together.append(list(utterances))
-        return super().transcribe_together(utterances, languages=languages, embed=embed, word_times=word_times)
+    def transcribe_together(self, requests: Sequence[TranscriptionRequest]) -> list[Recognition]:
+        self.together.append([one.utterance for one in requests])
+        return super().transcribe_together(requests)
 
 
 def run_gathered(names: Sequence[str]) -> tuple[Gathering, Told, FakeObserver]:

@@ -14,6 +14,7 @@ import soundfile
 import soxr
 
 from tests import synth
+from voicepipe.ports import TranscriptionRequest
 from voicepipe.speech import whisper
 from voicepipe.speech.language import WHISPER_LANGUAGES
 from voicepipe.speech.processor import has_avx512
@@ -163,14 +164,20 @@ def test_quiet_and_loud_lines_read_alike(
 
 @pytest.mark.slow
 def test_utterances_together_read_as_each_alone(transcriber: WhisperTranscriber, spoken: list[Utterance]) -> None:
-    languages = ["en", "en", "ru", "en", "xx", "en"]
-    some = [*spoken[:5], utterance(np.tile(spoken[5].samples, 4))]
-    assert len({transcriber.alike(one) for one in some}) > 1
-    embed = [True, False, True, True, True, False]
-    timed = [True, False, True, True, False, False]
-    together = transcriber.transcribe_together(some, languages=languages, embed=embed, word_times=timed)
-    for one, language, wanted, with_words, joined in zip(some, languages, embed, timed, together, strict=True):
-        alone = transcriber.recognize(one, language=language, embed=wanted, word_times=with_words)
+    requests = [
+        TranscriptionRequest(utterance=one, language=language, embed=embed, word_times=word_times)
+        for one, language, embed, word_times in (
+            (spoken[0], "en", True, True),
+            (spoken[1], "en", False, False),
+            (spoken[2], "ru", True, True),
+            (spoken[3], "en", True, True),
+            (spoken[4], "xx", True, False),
+            (utterance(np.tile(spoken[5].samples, 4)), "en", False, False),
+        )
+    ]
+    assert len({transcriber.alike(one.utterance) for one in requests}) > 1
+    for one, joined in zip(requests, transcriber.transcribe_together(requests), strict=True):
+        alone = transcriber.recognize(one.utterance, language=one.language, embed=one.embed, word_times=one.word_times)
         assert joined.transcript is not None
         assert alone.transcript is not None
         assert (joined.transcript.text, joined.transcript.language) == (
@@ -178,13 +185,13 @@ def test_utterances_together_read_as_each_alone(transcriber: WhisperTranscriber,
             alone.transcript.language,
         )
         assert joined.transcript.rejected == alone.transcript.rejected
-        assert bool(joined.transcript.words) is (with_words and bool(joined.transcript.text))
+        assert bool(joined.transcript.words) is (one.word_times and bool(joined.transcript.text))
         assert [word.text for word in joined.transcript.words] == [word.text for word in alone.transcript.words]
         for word, same in zip(joined.transcript.words, alone.transcript.words, strict=True):
             assert (word.start_s, word.end_s) == pytest.approx((same.start_s, same.end_s), abs=0.05)
             assert word.prob == pytest.approx(same.prob, abs=0.01)
         assert joined.transcript.avg_logprob == pytest.approx(alone.transcript.avg_logprob, abs=1e-4)
-        assert (joined.language_probs is None) == (language != "xx")
+        assert (joined.language_probs is None) == (one.language != "xx")
         np.testing.assert_array_equal(joined.embedding, alone.embedding)
 
 
@@ -196,7 +203,7 @@ def test_company_gives_no_utterance_more_room(transcriber: WhisperTranscriber, s
     with unittest.mock.patch.object(whisper, "_TOKENS_SPARE", -18):
         alone = [transcriber.recognize(one, language="en").transcript for one in (crammed, longest)]
         joined = transcriber.transcribe_together(
-            [crammed, longest], languages=["en", "en"], embed=[False, False], word_times=[False, False]
+            [TranscriptionRequest(utterance=one, language="en", embed=False) for one in (crammed, longest)]
         )
     assert [one.transcript for one in joined] == alone
 

@@ -16,7 +16,7 @@ from voicepipe.consent import ConsentConfig, ConsentDecision, decide, erasure_of
 from voicepipe.pipeline.findings import Findings
 from voicepipe.pipeline.requests import OnRequest
 from voicepipe.pipeline.track import Track, TrackFrames
-from voicepipe.ports import StressScorer, Transcriber, VoiceDetector, VoiceDetectorState
+from voicepipe.ports import StressScorer, Transcriber, TranscriptionRequest, VoiceDetector, VoiceDetectorState
 from voicepipe.speech.language import LanguageConfig, LanguageTracker
 from voicepipe.speech.redact import RedactionConfig, Redactor
 from voicepipe.speech.segment import SegmenterConfig
@@ -348,6 +348,15 @@ class CallAnalysis:
         """Whether an utterance may be transcribed together with others: its text is wanted, in a known language."""
         return self.language is not None and self.wants_text(utterance)
 
+    def request(self, utterance: Utterance) -> TranscriptionRequest:
+        """Return what is wanted of an utterance that `can_join` others."""
+        return TranscriptionRequest(
+            utterance=utterance,
+            language=self.language or "",
+            embed=self.wants_voice(utterance),
+            word_times=self.call.word_times,
+        )
+
     def likely_language(self, utterance: Utterance, language_probs: Mapping[str, float]) -> str | None:
         """Return the language that the call most probably is in, this utterance heard too."""
         return self._language.hear(language_probs, speech_s=utterance.speech_s).best
@@ -455,12 +464,7 @@ def recognize_together(spoken: Sequence[tuple[CallAnalysis, Utterance]]) -> list
     recognitions: dict[int, Recognition | None] = {}
     if len(joined) > 1:
         transcriber = spoken[joined[0]][0].transcriber
-        together = transcriber.transcribe_together(
-            [spoken[at][1] for at in joined],
-            languages=[spoken[at][0].language or "" for at in joined],
-            embed=[spoken[at][0].wants_voice(spoken[at][1]) for at in joined],
-            word_times=[spoken[at][0].call.word_times for at in joined],
-        )
+        together = transcriber.transcribe_together([spoken[at][0].request(spoken[at][1]) for at in joined])
         recognitions.update(zip(joined, together, strict=True))
     for at, (call, utterance) in enumerate(spoken):
         if at not in recognitions:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from voicepipe.ports import TranscriptionRequest
 from voicepipe.speech import processor
 from voicepipe.speech.hallucination import GuardConfig, rejecting_guard
 from voicepipe.speech.processor import InstructionSet
@@ -220,72 +221,41 @@ class WhisperTranscriber:
             language = choose_language(language_probs) if choose_language else None
             if language not in self._tokenizers:
                 language = max(language_probs, key=language_probs.__getitem__)
-        [transcript] = self._transcripts([utterance], encoded, languages=[language], word_times=[word_times])
+        request = TranscriptionRequest(utterance=utterance, language=language, word_times=word_times)
+        [transcript] = self._transcripts([request], encoded)
         return Recognition(transcript=transcript, embedding=embedding, language_probs=language_probs)
 
     def alike(self, utterance: Utterance) -> float:
         """Return the length of the encoder's context: utterances that share it are computed in one pass."""
         return context_s(_duration_s(utterance.samples))
 
-    def transcribe_together(
-        self,
-        utterances: Sequence[Utterance],
-        *,
-        languages: Sequence[str],
-        embed: Sequence[bool],
-        word_times: Sequence[bool],
-    ) -> list[Recognition]:
+    def transcribe_together(self, requests: Sequence[TranscriptionRequest]) -> list[Recognition]:
         """Transcribe several utterances: each as `recognize` would, but those that are `alike` in one pass.
 
         The weights are then read once for all of them: two together cost two thirds of one after the other.
 
         Parameters
         ----------
-        utterances : sequence of Utterance, length n
-            Each at most 29.5 s long.
-        languages : sequence of str, length n
-            ISO 639-1 code of each; a code that is not in `languages` lets the model detect it.
-        embed : sequence of bool, length n
-            False leaves out the embedding.
-        word_times : sequence of bool, length n
-            True fills `Transcript.words`, as in `recognize`.
-
-        Returns
-        -------
-        list of Recognition, length n
+        requests : sequence of TranscriptionRequest
+            Utterances of at most 29.5 s. A language that is not in `languages` lets the model detect it.
 
         Raises
         ------
         ValueError
             If an utterance has no samples or is longer than 29.5 s.
         """
-
-        def alone(at: int) -> Recognition:
-            return self.recognize(utterances[at], language=languages[at], embed=embed[at], word_times=word_times[at])
-
         recognitions: dict[int, Recognition] = {}
         by_context: dict[float, list[int]] = defaultdict(list)
-        for at, (utterance, language) in enumerate(zip(utterances, languages, strict=True)):
-            by_context[self.alike(utterance) if language in self._tokenizers else -at].append(at)
-        for context, members in _passes(by_context):
-            if len(members) == 1:
-                recognitions[members[0]] = alone(members[0])
-                continue
-            features = [self._features(utterances[at].samples) for at in members]
-            encoded = self._encoded([mel for mel, _ in features], context=context)
-            transcripts = self._transcripts(
-                [utterances[at] for at in members],
-                encoded,
-                languages=[languages[at] for at in members],
-                word_times=[word_times[at] for at in members],
-            )
-            for at, (mel, duration_s), transcript in zip(members, features, transcripts, strict=True):
-                if transcript is None:
-                    recognitions[at] = alone(at)
-                    continue
-                embedding = self._voice.embed(mel, duration_s=duration_s) if embed[at] else None
-                recognitions[at] = Recognition(transcript=transcript, embedding=embedding)
-        return [recognitions[at] for at in range(len(utterances))]
+        for at, request in enumerate(requests):
+            by_context[self.alike(request.utterance) if request.language in self._tokenizers else -at].append(at)
+        for context, places in _passes(by_context):
+            members = [requests[at] for at in places]
+            together = self._one_pass(members, context=context) if len(members) > 1 else [None]
+            for at, request, recognition in zip(places, members, together, strict=True):
+                recognitions[at] = recognition or self.recognize(
+                    request.utterance, language=request.language, embed=request.embed, word_times=request.word_times
+                )
+        return [recognitions[at] for at in range(len(requests))]
 
     def embed(self, samples: FloatArray) -> FloatArray:
         """Return the embedding alone, shape (2 * n_layers * d_model,), as `recognize` gives it.
@@ -324,18 +294,28 @@ class WhisperTranscriber:
         n_frames = round(context * MEL_FRAMES_PER_S)
         return self._encode(np.stack([padded(mel, n_frames=n_frames) for mel in mels]))
 
-    def _transcripts(
-        self, utterances: Sequence[Utterance], encoded: Any, *, languages: Sequence[str], word_times: Sequence[bool]
-    ) -> list[Transcript | None]:
+    def _one_pass(self, requests: Sequence[TranscriptionRequest], *, context: float) -> list[Recognition | None]:
+        """Recognise utterances that share a context; None for one that alone would have been cut short."""
+        features = [self._features(request.utterance.samples) for request in requests]
+        transcripts = self._transcripts(requests, self._encoded([mel for mel, _ in features], context=context))
+        return [
+            None
+            if transcript is None
+            else Recognition(
+                transcript=transcript,
+                embedding=self._voice.embed(mel, duration_s=duration_s) if request.embed else None,
+            )
+            for request, (mel, duration_s), transcript in zip(requests, features, transcripts, strict=True)
+        ]
+
+    def _transcripts(self, requests: Sequence[TranscriptionRequest], encoded: Any) -> list[Transcript | None]:
         """Return the transcripts of one pass; None for one that alone would have been cut short."""
         heard: list[Transcript | None] = []
-        all_decoded = self._decode(
-            encoded, languages=languages, durations_s=[_duration_s(utterance.samples) for utterance in utterances]
-        )
-        for row, (utterance, language, decoded) in enumerate(zip(utterances, languages, all_decoded, strict=True)):
+        for row, (request, decoded) in enumerate(zip(requests, self._decode(requests, encoded), strict=True)):
             if decoded is None:
                 heard.append(None)
                 continue
+            utterance, language = request.utterance, request.language
             rejected = rejecting_guard(
                 decoded.text,
                 tokens=decoded.tokens,
@@ -346,7 +326,7 @@ class WhisperTranscriber:
                 speech_s=utterance.speech_s,
                 config=self.config.guards,
             )
-            with_words = word_times[row] and self._aligns and decoded.text and not rejected
+            with_words = request.word_times and self._aligns and decoded.text and not rejected
             heard.append(
                 Transcript(
                     text="" if rejected else decoded.text,
@@ -375,9 +355,10 @@ class WhisperTranscriber:
         )
         return timed(words, path=aligned.alignments, probs=aligned.text_token_probs, utterance=utterance)
 
-    def _decode(self, encoded: Any, *, languages: Sequence[str], durations_s: Sequence[float]) -> list[_Decoded | None]:
+    def _decode(self, requests: Sequence[TranscriptionRequest], encoded: Any) -> list[_Decoded | None]:
         """Decode utterances in one pass; None for one that took more tokens than it may, while others may take more."""
-        tokenizers = [self._tokenizers[language] for language in languages]
+        tokenizers = [self._tokenizers[request.language] for request in requests]
+        durations_s = [_duration_s(request.utterance.samples) for request in requests]
         prompts: list[list[int]] = [one.sot_sequence for one in tokenizers]  # no <|notimestamps|>: they are asked for
         max_new_tokens = [min(_MAX_NEW_TOKENS, _TOKENS_SPARE + math.ceil(_TOKENS_PER_S * one)) for one in durations_s]
         results = self._model.generate(
