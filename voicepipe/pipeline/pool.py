@@ -25,6 +25,7 @@ import numpy as np
 from voicepipe.consent import ConsentDecision, decide
 from voicepipe.pipeline.call import AnalysisConfig, CallAnalysis, Models, recognize_together
 from voicepipe.pipeline.shedding import Costs, Effort, PoolConfig, Waiting, full_effort, to_lower
+from voicepipe.pipeline.track import joined
 from voicepipe.ports import CallObserver, VoiceDetectorState
 from voicepipe.types import (
     SAMPLE_RATE_HZ,
@@ -286,7 +287,7 @@ class CallPool:
             chunks, live.inbox, live.inbox_s = live.inbox, deque(), 0.0
             lost_s, live.lost_s = live.lost_s, 0.0
         live.analysis.lose(lost_s)
-        for chunk in chunks:
+        for chunk in joined(chunks):
             try:
                 live.analysis.take(chunk)
             except Exception as error:  # this chunk is lost to the call, and counted

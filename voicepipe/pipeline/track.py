@@ -1,13 +1,47 @@
 """One channel of a call as it is heard: its clock, what waits for the other tracks, voice activity, utterances."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from voicepipe.audio.stream import ChannelStream
 from voicepipe.ports import VoiceDetectorState
 from voicepipe.speech.segment import Segmenter, SegmenterConfig
-from voicepipe.types import Channel, FloatArray
+from voicepipe.types import AudioChunk, Channel, FloatArray
+
+
+def joined(chunks: Iterable[AudioChunk]) -> Iterator[AudioChunk]:
+    """Join chunks of a channel that follow one another without a gap: filters cost less in one piece.
+
+    Parameters
+    ----------
+    chunks : iterable of AudioChunk
+        Of one call, its channels in any interleaving.
+
+    Yields
+    ------
+    AudioChunk
+        The same samples at the same places, of each channel in the same order.
+    """
+    runs: dict[Channel, list[AudioChunk]] = {}
+    for chunk in chunks:
+        run = runs.setdefault(chunk.channel, [])
+        if run and not _follows(run[-1], chunk):
+            yield _in_one(run)
+            run.clear()
+        run.append(chunk)
+    for run in runs.values():
+        yield _in_one(run)
+
+
+def _follows(before: AudioChunk, chunk: AudioChunk) -> bool:
+    end = before.first_sample + before.samples.size
+    return chunk.first_sample == end and chunk.sample_rate_hz == before.sample_rate_hz
+
+
+def _in_one(run: Sequence[AudioChunk]) -> AudioChunk:
+    return run[0] if len(run) == 1 else replace(run[0], samples=np.concatenate([chunk.samples for chunk in run]))
 
 
 class Track:
