@@ -76,7 +76,7 @@ def server(args: argparse.Namespace, port: int) -> Iterator[int]:
         transcribe = str(not args.caller_text_only).lower()
         config.write_text(
             f'store_url = "sqlite:///{scratch}/store.sqlite"\n'
-            f"[serve]\nport = {port}\ndrain_s = 0\nflush_s = 5\n"
+            f"[serve]\nport = {port}\naudiosocket_port = 0\ndrain_s = 0\nflush_s = 5\n"
             "[serve.limits]\nanybody_calls = 1000\ncalls_per_s = 100\ncalls_burst = 1000\n"
             f"[pool]\nworkers = {args.workers}\nmax_calls = 1000\ntick_s = {args.tick_s}\n"
             f"[analysis]\ntranscribe_agent = {transcribe}\n"
