@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.gateways.dialogue import make_decoder, play
+from tests.gateways.dialogue import SESSIONS, make_decoder, play
 from tests.synth import tone
 from voicepipe.audio.codecs import Encoding, decode, encode
 from voicepipe.gateways.decoder import DecoderLimits, Handshake
@@ -102,8 +102,9 @@ def test_the_byte_order_of_linear_payloads(setting: str, sent: Encoding, heard: 
 @pytest.mark.parametrize(
     "media_format",
     [
-        {"encoding": "OPUS"},
-        {"encoding": "AMR-WB", "sample_rate": 16000},
+        {"encoding": "G729"},
+        {"encoding": "AMR", "sample_rate": 8000},
+        {"encoding": "G722", "channels": 2},
         {"sampleRate": 4000},
         {"sampleRate": "fast"},
         {"channels": 2},
@@ -117,6 +118,35 @@ def test_a_format_that_cannot_be_read_is_refused(media_format: dict[str, Any]) -
     assert outcome.events == []
     assert decoder.closing is not None
     assert decoder.closing.code == 1003
+
+
+def test_a_refusal_says_what_to_set() -> None:
+    decoder = make_decoder("twilio")
+    play(decoder, [start(media_format={"encoding": "SPEEX", "sample_rate": 16000})])
+    assert decoder.closing is not None
+    assert "stream_codec=PCMU" in decoder.closing.reason
+
+
+@pytest.mark.parametrize(("codec", "noise"), [("OPUS", b"\xff" * 7), ("AMR-WB", b"\xff" * 7)])
+def test_a_damaged_packet_is_counted_and_its_place_stays_empty(codec: str, noise: bytes) -> None:
+    session = json.loads((SESSIONS / f"telnyx_{codec.lower().replace('-', '_')}.json").read_text())
+    opening, *packets = [message for message in session["messages"] if message["event"] != "connected"]
+    damaged = json.loads(json.dumps(packets))
+    damaged[4]["media"]["payload"] = base64.b64encode(noise).decode()
+    outcomes = []
+    for messages in (packets, damaged):
+        decoder = make_decoder("twilio", config={"caller_track": "inbound"})
+        outcomes.append(play(decoder, [json.dumps(message) for message in (opening, *messages)]))
+    whole, holed = (
+        {(chunk.channel, chunk.first_sample): chunk.samples for chunk in outcome.chunks} for outcome in outcomes
+    )
+    frame = len(outcomes[0].chunks[0].samples)
+    assert set(whole) - set(holed) == {(Channel.CALLER, 2 * frame)}
+    assert decoder.counts.faults == 1
+    assert outcomes[1].ended == ["stop"]
+    for place in whole:
+        if place[0] is Channel.AGENT:
+            np.testing.assert_array_equal(holed[place], whole[place])
 
 
 def test_audio_before_the_start_is_kept_for_it() -> None:

@@ -16,14 +16,11 @@ References
 """
 
 import base64
-import re
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from voicepipe.audio.codecs import Encoding, decode
-from voicepipe.gateways.byte_order import ByteOrder
 from voicepipe.gateways.decoder import (
     CloseCode,
     Decoder,
@@ -31,21 +28,12 @@ from voicepipe.gateways.decoder import (
     FaultError,
     Handshake,
     parse_object,
-    whole_number,
 )
 from voicepipe.gateways.identity import CallIdentity, FieldMap, identify
 from voicepipe.gateways.ordering import Reorderer, TrackClock
-from voicepipe.gateways.twilio_dialects import (
-    ENCODINGS,
-    Media,
-    StreamFormat,
-    Track,
-    first_of,
-    read_media,
-    read_pairs,
-    tracks_of,
-)
-from voicepipe.types import AudioInputError, Channel, FloatArray, MediaEvent, Roles
+from voicepipe.gateways.twilio_dialects import Media, Track, first_of, read_media, read_pairs, tracks_of
+from voicepipe.gateways.twilio_payloads import ByteOrderSetting, PayloadDecoder, StreamFormat, read_format
+from voicepipe.types import AudioInputError, Channel, MediaEvent, Roles
 
 
 class TwilioFields(FieldMap):
@@ -78,7 +66,7 @@ class TwilioConfig(BaseModel):
     tracks: tuple[Track, ...] = Field(
         default=(), description="Tracks that come where the start message does not say; not given: what is heard."
     )
-    l16_byte_order: Literal["auto", "little", "big"] = Field(
+    l16_byte_order: ByteOrderSetting = Field(
         default="auto", description="Byte order of L16 payloads; auto finds it by the smoother sound."
     )
     reorder_messages: int = Field(
@@ -115,14 +103,15 @@ class TwilioDecoder(Decoder):
         self._order: Reorderer[Media] = Reorderer(counts=self.counts, window=config.reorder_messages)
         self._identity: CallIdentity | None = None
         self._format: StreamFormat | None = None
+        self._payloads: PayloadDecoder | None = None
         self._before_start: list[str] = []
         self._probed: list[tuple[Media, bool]] = []
         self._heard: dict[Track, None] = {}
         self._channel_of: dict[Track, Channel] = {}
         self._clocks: dict[Track, TrackClock] = {}
         self._last_chunk: dict[Track, int] = {}
+        self._damaged: set[Track] = set()
         self._base_ms: int | None = None
-        self._byte_order = ByteOrder()
 
     def _binary(self, message: bytes, arrived_s: float | None) -> list[MediaEvent]:
         del message, arrived_s
@@ -171,7 +160,11 @@ class TwilioDecoder(Decoder):
                 )
             self.counts.duplicates += 1
             return []
-        self._format = self._read_format(first_of(start, "mediaFormat", "media_format"))
+        try:
+            self._format = read_format(first_of(start, "mediaFormat", "media_format"))
+        except AudioInputError as error:
+            raise self.refuse(CloseCode.UNSUPPORTED, str(error)) from None
+        self._payloads = PayloadDecoder(self._format, l16_byte_order=self._config.l16_byte_order)
         self._identity = identity
         early, self._before_start = self._before_start, []
         tracks = tracks_of(start.get("tracks", start.get("track"))) or self._config.tracks
@@ -206,26 +199,6 @@ class TwilioDecoder(Decoder):
                 "The start message names no call; send callSid, call_control_id or callId, or map a field to it.",
             )
         return identity
-
-    def _read_format(self, value: object) -> StreamFormat:
-        """Read ``mediaFormat``: three vocabularies, and nothing at all where the default is Twilio's own format."""
-        named = value if isinstance(value, dict) else {}
-        written = str(named.get("encoding") or "audio/x-mulaw")[:64].lower()
-        name, _, parameters = written.partition(";")
-        encoding = ENCODINGS.get(name.strip().removeprefix("audio/").removeprefix("raw/").removeprefix("x-"))
-        if encoding is Encoding.L16_LE and self._config.l16_byte_order == "big":
-            encoding = Encoding.L16
-        rate = re.search(r"rate=(\d{4,6})", parameters)
-        given_hz = first_of(named, "sampleRate", "sample_rate") or (rate.group(1) if rate else None) or 8000
-        rate_hz = whole_number(given_hz)
-        if encoding is None or rate_hz is None or not 8_000 <= rate_hz <= 48_000:
-            raise self.refuse(
-                CloseCode.UNSUPPORTED,
-                f"The stream is {written[:32]!r} at {str(given_hz)[:8]!r} Hz; send PCMU, PCMA or L16 at 8 to 48 kHz.",
-            )
-        if (whole_number(named.get("channels")) or 1) != 1:
-            raise self.refuse(CloseCode.UNSUPPORTED, "The stream mixes several channels in one track; send tracks.")
-        return StreamFormat(encoding=encoding, rate_hz=rate_hz)
 
     def _announce(self, tracks: tuple[Track, ...] = ()) -> list[MediaEvent]:
         """Announce the call with the tracks that are known now, then let out the audio that waited for it."""
@@ -265,6 +238,7 @@ class TwilioDecoder(Decoder):
 
     def _hear(self, media: Media, *, after_loss: bool) -> list[MediaEvent]:
         assert self._format is not None
+        assert self._payloads is not None
         track: Track = next(iter(self._channel_of), "inbound") if media.track is None else media.track
         if self.call is None:
             self._heard[track] = None
@@ -276,11 +250,15 @@ class TwilioDecoder(Decoder):
             return []
         try:
             payload = base64.b64decode(media.payload, validate=True)
-            samples = self._decode(payload, self._format.encoding)
+            samples = self._payloads.decode(payload, track=track)
         except ValueError:
+            self._damaged.add(track)
             raise FaultError("A payload is not base64; send the bare audio, encoded by RFC 4648.") from None
         except AudioInputError as error:
+            self._damaged.add(track)
             raise FaultError(str(error)) from None
+        after_loss = after_loss or track in self._damaged
+        self._damaged.discard(track)
         self.counts.audio_bytes += len(payload)
         if not len(samples):
             return []
@@ -288,11 +266,6 @@ class TwilioDecoder(Decoder):
         stamp = self._stamp(media, track, len(samples))
         first_sample = self._clocks[track].place(len(samples), stamp=stamp, after_loss=after_loss)
         return [self._chunk(self._channel_of[track], first_sample, samples, rate_hz=self._format.rate_hz)]
-
-    def _decode(self, payload: bytes, encoding: Encoding) -> FloatArray:
-        if encoding is Encoding.L16_LE and self._config.l16_byte_order == "auto" and len(payload) % 2 == 0:
-            encoding = self._byte_order.judge(payload)
-        return decode(payload, encoding=encoding)
 
     def _stamp(self, media: Media, track: Track, n_samples: int) -> int | None:
         """Return where a payload begins, in samples since the start of the stream, as far as the message tells."""

@@ -1,10 +1,8 @@
-"""What Twilio's relatives spell differently: codecs, tracks, custom parameters, media messages [1]_ [2]_.
+"""What Twilio's relatives spell differently: tracks, custom parameters, media messages [1]_.
 
 References
 ----------
-.. [1] Plivo, "AudioStream", https://docs.plivo.com/docs/voice/xml/audiostream: L16 is the default, extra headers.
-.. [2] Exotel, "Stream and Voicebot Applet", https://developer.exotel.com/docs/agentstream/stream-voicebot-applet: raw
-   little-endian 16-bit audio.
+.. [1] Plivo, "AudioStream", https://docs.plivo.com/docs/voice/xml/audiostream: extra headers.
 """
 
 import json
@@ -13,18 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from voicepipe.audio.codecs import Encoding
 from voicepipe.gateways.decoder import FaultError, whole_number
 
 Track = Literal["inbound", "outbound"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamFormat:
-    """How the payloads of a stream are written; `L16_LE` stands for linear audio of either byte order."""
-
-    encoding: Encoding
-    rate_hz: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,21 +48,6 @@ _TRACKS_NAMED: dict[str, tuple[Track, ...]] = {
     "both": ("inbound", "outbound"),
     "both_tracks": ("inbound", "outbound"),
 }
-ENCODINGS = {
-    "mulaw": Encoding.PCMU,
-    "ulaw": Encoding.PCMU,
-    "pcmu": Encoding.PCMU,
-    "g711_ulaw": Encoding.PCMU,
-    "alaw": Encoding.PCMA,
-    "pcma": Encoding.PCMA,
-    "g711_alaw": Encoding.PCMA,
-    "l16": Encoding.L16_LE,
-    "slin": Encoding.L16_LE,
-    "linear16": Encoding.L16_LE,
-    "pcm": Encoding.L16_LE,
-    "base64": Encoding.L16_LE,
-}
-"""By the name after ``audio/``, ``raw/`` and ``x-``. Exotel writes ``base64`` where others name the codec [2]_."""
 
 
 def read_media(content: dict[str, Any]) -> Media:
