@@ -129,9 +129,9 @@ def test_the_command_deletes_and_the_audit_tells_who(settings: Settings) -> None
     keep(settings, "one")
     looked = voicepipe("purge", "--call-id", "one", "--dry-run", store=settings.store_url)
     assert (looked.returncode, looked.stderr) == (0, "")
-    assert looked.stdout.startswith("Would delete: 1 calls, 1 utterances, 1 episodes, 4 events, 4 unsent")
+    assert looked.stdout.startswith("Would delete: 1 call, 1 utterance, 1 episode, 4 events, 4 unsent")
     done = voicepipe("purge", "--older-than", "1d", "--reason", "spring", store=settings.store_url)
-    assert done.stdout.startswith("Deleted: 1 calls")
+    assert done.stdout.startswith("Deleted: 1 call,")
     told = voicepipe("audit", store=settings.store_url)
     (entry,) = [json.loads(line) for line in told.stdout.splitlines()]
     assert (entry["action"], entry["reason"], entry["details"]["calls"]) == ("purge", "spring", 1)

@@ -268,7 +268,7 @@ def test_serve_takes_a_replayed_call_and_keeps_its_events_when_it_is_told_to_sto
                 check=False,
             )
             assert done.returncode == 0, done.stderr
-            assert done.stdout.startswith("1 of 1 calls played")
+            assert done.stdout.startswith("1 of 1 call played")
             server.send_signal(signal.SIGTERM)
             rest = server.communicate(timeout=300)[1]
         finally:

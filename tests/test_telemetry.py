@@ -2,6 +2,8 @@
 
 import io
 import json
+import logging
+import re
 from datetime import UTC, datetime
 
 import numpy as np
@@ -83,6 +85,31 @@ def test_log_lines_are_json_with_allowed_fields_only_and_no_call_content() -> No
     assert lines[1]["coverage"] == 1.0
     assert lines[3]["error"] == "RuntimeError"
     assert lines[4]["error"] == "The caller track has 96 kHz."
+
+
+def test_what_libraries_log_becomes_lines_without_what_was_filled_in() -> None:
+    out = io.StringIO()
+    library = logging.getLogger("some.library")
+    with Telemetry(out=out).with_libraries():
+        library.warning("Bad request from %s.", "my secret word")
+        library.info("not worth a line")
+        library.error(ValueError("my secret word"))
+        try:
+            raise KeyError("my secret word")
+        except KeyError:
+            library.exception("It broke\nwhile saying: my secret word")
+    library.warning("too late, for %s", "a line of its own")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["event"], line["where"], line["level"]) for line in lines] == [
+        ("library", "some.library", "warning"),
+        ("library", "some.library", "error"),
+        ("library", "some.library", "error"),
+    ]
+    assert lines[0]["reason"] == "Bad request from %s."
+    assert lines[2]["reason"] == "It broke"
+    assert re.fullmatch(r"KeyError at test_telemetry\.py:\d+", lines[2]["error"])
+    assert set().union(*lines) <= LOG_FIELDS
+    assert "secret" not in out.getvalue()
 
 
 def test_metrics_count_and_carry_no_call_content() -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from voicepipe.config import Settings
 from voicepipe.consent import decide
+from voicepipe.counting import counted
 from voicepipe.gateways.files import FileSource
 from voicepipe.pipeline.call import MOST_TOGETHER, AnalysisConfig, Models, analyze_call
 from voicepipe.ports import Transcriber
@@ -133,10 +134,12 @@ def calibrate(labels_path: Path, *, settings: Settings, options: CalibrateOption
         calls.append(call)
         heard = [one.stressed for one in call.scores if one.score.with_embedding]
         calm, stressed = heard.count(False), heard.count(True)
-        say(f"{i}/{len(by_path)} {path}: {len(call.utterances)} utterances, labelled calm {calm}, stressed {stressed}")
+        utterances = counted(len(call.utterances), "utterance")
+        say(f"{i}/{len(by_path)} {path}: {utterances}, labelled calm {calm}, stressed {stressed}")
     if unheard:
         shown = ", ".join(map(str, unheard[:MOST_LINES_TOLD])) + (", ..." if len(unheard) > MOST_LINES_TOLD else "")
-        say(f"{len(unheard)} of {len(labels)} labels hold no utterance that was heard and scored: line {shown}")
+        of_all = counted(len(labels), "label")
+        say(f"Without an utterance that was heard and scored: {len(unheard)} of {of_all}, line {shown}")
     say("Fitting, and simulating calm calls for the level of alarms: this takes some minutes.")
     fit = fit_site(calls, reference=read_calm_reference(model.folder), episode=settings.analysis.episode)
     written = write_profile(

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from voicepipe import __version__
 from voicepipe.config import Settings
+from voicepipe.counting import counted
 from voicepipe.speech import weights
 from voicepipe.speech.model_folder import read_model
 from voicepipe.stress.profile import PROFILE, read_profile
@@ -223,7 +224,9 @@ def _stress(settings: Settings) -> list[Finding]:
             mend = f"restore {folder} from its backup, or make it again: voicepipe calibrate"
         return [Finding(thing="stress model", verdict=Verdict.BROKEN, detail=str(error), mend=mend)]
     site = profile.site
-    origin = f"profile of {profile.manifest.model_id}, {site.callers} callers, {site.made_on}, " if site else ""
+    origin = (
+        f"profile of {profile.manifest.model_id}, {counted(site.callers, 'caller')}, {site.made_on}, " if site else ""
+    )
     return [
         Finding(
             thing="stress model",
@@ -263,7 +266,7 @@ def _store(settings: Settings) -> Finding:
     return Finding(
         thing="store",
         verdict=Verdict.FINE,
-        detail=f"{settings.store_name}, {waiting} events wait for delivery",
+        detail=f"{settings.store_name}, {counted(waiting, 'event waits', 'events wait')} for delivery",
         mend=mend,
     )
 
@@ -289,10 +292,10 @@ def _kafka(settings: Settings) -> Finding:
             mend="start the broker, or name another: --kafka HOST:PORT",
         )
     topics = ", ".join(
-        f"{name} {'missing' if count is None else f'{count} partitions'}" for name, count in health.topics.items()
+        f"{name} {'missing' if count is None else counted(count, 'partition')}" for name, count in health.topics.items()
     )
     return Finding(
         thing="Kafka",
         verdict=Verdict.FINE,
-        detail=f"{settings.kafka.bootstrap_servers}: {health.brokers} brokers; {topics}",
+        detail=f"{settings.kafka.bootstrap_servers}: {counted(health.brokers, 'broker')}; {topics}",
     )

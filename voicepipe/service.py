@@ -13,6 +13,7 @@ from voicepipe.config import Settings
 from voicepipe.conversation.cues import load_books
 from voicepipe.conversation.handoff import handoff
 from voicepipe.conversation.wording import Quote
+from voicepipe.counting import counted
 from voicepipe.events.calls import CallEndedEvent, CallStartedEvent, build_call_ended, build_call_started
 from voicepipe.events.config import KafkaConfig, WebhookConfig
 from voicepipe.events.contract import TOPICS
@@ -228,7 +229,8 @@ class Courier:
     def fault(self) -> str | None:
         """Return what is wrong with the store; None when it can be written."""
         if self._recorder is not None and self._recorder.held:
-            return f"{self._recorder.held} records wait for the store: {self._recorder.last_error}"
+            records = counted(self._recorder.held, "record waits", "records wait")
+            return f"{records} for the store: {self._recorder.last_error}"
         try:
             self._store.record([], [])
         except StoreError as error:
@@ -265,14 +267,15 @@ class Courier:
             None when they have; otherwise one sentence on what waits where, and why.
         """
         if self._recorder is not None and not self._recorder.flush(timeout_s):
-            return f"{self._recorder.held} records could not be written to {self._place} ({self._recorder.last_error})"
+            records = counted(self._recorder.held, "record")
+            return f"{records} could not be written to {self._place} ({self._recorder.last_error})"
         if self._relay.flush(timeout_s):
             return None
         waiting = sum(status.pending for status in self._relay.status())
         errors = [status.last_error for status in self._relay.status() if status.last_error]
         why = f" ({errors[0]})" if errors else ""
-        events = "1 event waits" if waiting == 1 else f"{waiting} events wait"
-        return f"{events} in the outbox {self._place} and go out at the next start with --kafka{why}"
+        events = counted(waiting, "event waits", "events wait")
+        return f"{events} in the outbox {self._place}, to go out at the next start with --kafka{why}"
 
 
 class RerouteTeller:

@@ -14,6 +14,7 @@ from typing import Any
 
 from voicepipe.config import Settings
 from voicepipe.conversation.cues import load_books
+from voicepipe.counting import counted
 from voicepipe.events.reroute import Versions
 from voicepipe.gateways.server import LiveServer
 from voicepipe.pipeline.pool import CallPool
@@ -119,9 +120,12 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     telemetry = Telemetry()
-    with Courier(
-        settings, kafka=settings.kafka, webhook=settings.webhook, patient=True, on_failure=telemetry.on_failure
-    ) as courier:
+    with (
+        telemetry.with_libraries(),
+        Courier(
+            settings, kafka=settings.kafka, webhook=settings.webhook, patient=True, on_failure=telemetry.on_failure
+        ) as courier,
+    ):
         scribe: Scribe | None = None
         listener: Listener | None = None
         board = LiveBoard(clock=_now, transcribe_agent=settings.analysis.transcribe_agent)
@@ -210,7 +214,7 @@ def _finish(pool: CallPool, scribe: Scribe | None, courier: Courier, settings: S
     if not pool.stop(flush_s) and calls:
         left.append("not all calls could be analysed to their end; raise serve.flush_s")
     if scribe is not None and (unwritten := scribe.close(flush_s)):
-        left.append(f"{unwritten} events could not be written to the store")
+        left.append(f"{counted(unwritten, 'event')} could not be written to the store")
     if undelivered := courier.flush(flush_s):
         left.append(undelivered)
     return left

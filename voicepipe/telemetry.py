@@ -8,9 +8,13 @@ References
 .. [1] Prometheus, "Metric and label naming", https://prometheus.io/docs/practices/naming/
 """
 
+import contextlib
+import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
@@ -134,6 +138,20 @@ class Telemetry:
         """Write a line about the service itself; fields outside `LOG_FIELDS` are dropped."""
         self._log.info(event, **fields)
 
+    @contextlib.contextmanager
+    def with_libraries(self) -> Iterator[None]:
+        """Write what libraries log, warnings and errors, as lines like all others for as long as it is open.
+
+        A line holds the first line of what the library's author wrote, without what is to be filled in, and of an
+        exception the kind and the place: the rest may quote what was said.
+        """
+        handler = _LibraryLines(self._log)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+
     def on_media(self, event: CallStarted | AudioChunk) -> None:
         """Count the call, or the seconds of audio."""
         if isinstance(event, CallStarted):
@@ -191,6 +209,30 @@ class Telemetry:
         self._failures.labels(where).inc()
         sentence = str(error) if isinstance(error, VoicepipeError) else type(error).__name__
         self._log.error("failure", where=where, error=sentence)
+
+
+class _LibraryLines(logging.Handler):
+    """Hands records of Python's own logging to the log of the service."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        write = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        write(
+            "library",
+            where=record.name,
+            reason=record.msg.strip().partition("\n")[0] if isinstance(record.msg, str) else "",
+            error="" if error is None else f"{type(error).__name__} at {_place_of(error)}",
+        )
+
+
+def _place_of(error: BaseException) -> str:
+    """Return file and line where an exception was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
 
 
 class _OutboxCollector:

@@ -4,6 +4,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from voicepipe.counting import counted
 from voicepipe.events.reroute import RerouteEvent
 from voicepipe.stress.levels import HIGH_STRESS, RAISED_STRESS
 from voicepipe.types import CallSummary, Channel, Episode, EpisodeState, Reason, ScoredUtterance
@@ -83,8 +84,8 @@ def episode_line(episode: Episode) -> Table:
     else:
         peak = "" if episode.peak is None else f", peak {episode.peak:.2f}"
         news = Text(
-            f"stress persists: {evidence.stressed_speech_s:.0f} s of stressed speech in {len(evidence.utterances)} "
-            f"utterances since {clock(episode.opened_s)}{peak}",
+            f"stress persists: {evidence.stressed_speech_s:.0f} s of stressed speech in "
+            f"{counted(len(evidence.utterances), 'utterance')} since {clock(episode.opened_s)}{peak}",
             style="bold red",
         )
     mark = "▲" if episode.state is EpisodeState.OPENED else "▼"
@@ -118,7 +119,8 @@ def alert_card(event: RerouteEvent, *, title: str | None = None) -> Panel:
     card.add_row(
         "evidence",
         f"log e {evidence.log_e:.1f} against {evidence.log_e_threshold:.1f}, the level of "
-        f"{evidence.false_alarms_per_100_call_hours:g} false alarms per 100 call-hours"
+        f"{evidence.false_alarms_per_100_call_hours:g} false "
+        f"{'alarm' if evidence.false_alarms_per_100_call_hours == 1 else 'alarms'} per 100 call-hours"
         + (f" (alone: {streams})" if streams else ""),
     )
     for utterance in evidence.utterances:
@@ -167,7 +169,7 @@ def _columns() -> Table:
 
 def summary_line(summary: CallSummary, *, reroutes: int) -> Text:
     """Compose the last line of a call."""
-    alerts = "no reroute" if reroutes == 0 else "1 reroute" if reroutes == 1 else f"{reroutes} reroutes"
+    alerts = counted(reroutes, "reroute") if reroutes else "no reroute"
     return Text.assemble(
         (alerts, "bold red" if reroutes else "bold green"),
         f" · {clock(summary.duration_s)} · language {summary.language or 'unknown'} · "

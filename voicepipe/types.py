@@ -383,7 +383,7 @@ class ProsodyFeatures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureDeviation:
-    """One measured feature and how far it lies from the caller's own normal.
+    """One measured feature and how far it lies from normal: the caller's own, or that of callers in general before.
 
     Attributes
     ----------
@@ -393,9 +393,11 @@ class FeatureDeviation:
         Measured, in `unit`.
     unit : str
     deviation : float
-        `value` minus the caller's baseline, in `unit`; positive is above.
+        `value` minus the baseline, in `unit`; positive is above. The baseline is the caller's own once
+        enough speech was heard, and that of callers in general until then: `text` says which.
     text : str
-        The same in plain words: "pitch 4.1 semitones above this caller's normal".
+        The same in plain words: "pitch 4.1 semitones above this caller's normal", or "... above what is usual among
+        callers".
     """
 
     name: str

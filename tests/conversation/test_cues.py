@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -329,8 +330,10 @@ def test_a_centre_adds_a_language(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_and_a_section_that_nobody_knows_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="does not exist"):
-        load_books(tmp_path / "nowhere")
-    (tmp_path / "en.toml").write_text('[[emptahy]]\nname = "x"\nphrases = ["y"]\n', encoding="utf-8")
-    with pytest.raises(ConfigError, match="emptahy"):
+    own = tmp_path / "en.toml"
+    own.write_text('[[emptahy]]\nname = "x"\nphrases = ["y"]\n', encoding="utf-8")
+    for wrong in (tmp_path / "nowhere", own):
+        with pytest.raises(ConfigError, match=rf"^conversation_phrases: {re.escape(str(wrong))} is no folder; name "):
+            load_books(wrong)
+    with pytest.raises(ConfigError, match=rf"^conversation_phrases: {re.escape(str(own))}: unknown key emptahy"):
         load_books(tmp_path)

@@ -165,6 +165,55 @@ def test_what_the_caller_wants_stands_after_the_first_forty_seconds(dialogue: Di
     assert all(quote.channel is C for quote in found.wants)
 
 
+@pytest.mark.parametrize(
+    ("language", "lines", "opening", "end"),
+    [
+        (
+            "en",
+            (
+                "caller: Hello, my parcel has not come and I want to know where it has been since last Tuesday.",
+                "agent: Thank you for waiting, I have looked and it was in our depot on the other side of town today.",
+            ),
+            "Caller: “Hello, my parcel has not come and I want to…”",
+            "Agent: “Thank you for waiting, I have looked and it was…”",
+        ),
+        (
+            "ru",
+            ("caller: Здравствуйте, посылка так и не пришла, и я хочу знать, где она лежит с прошлого вторника.",),
+            "Клиент: “Здравствуйте, посылка так и не пришла, и я хочу знать…”",
+            "",
+        ),
+        (
+            "zh",
+            ("caller: 你好我的包裹一直没有到我想知道它从上个星期二开始到底在哪里呢。",),
+            "客户: “你好我的包裹一直没有到我想知…”",
+            "",
+        ),
+    ],
+)
+def test_a_turn_that_was_cut_says_so(language: str, lines: tuple[str, ...], opening: str, end: str) -> None:
+    utterances = caller_and_agent(*lines, language=language)
+    found = handoff(utterances)
+    _check(found, utterances)
+    last = found.to_text().splitlines()[-1]
+    assert opening in last
+    assert end in last
+
+
+def test_words_that_were_left_out_before_a_quote_are_marked_too() -> None:
+    story = "and so on and so forth as I have been telling each of your colleagues since the first week of the year, "
+    utterances = caller_and_agent(f"caller: Well, {story}, {story} I want a refund for the broken boiler.")
+    found = handoff(utterances)
+    wanted = found.to_text().splitlines()[0]
+    assert "“…" in wanted
+    assert wanted.endswith("broken boiler”")
+
+
+def test_a_whole_sentence_has_no_ellipsis() -> None:
+    found = handoff(caller_and_agent("caller: My boiler is broken.", "agent: I will send somebody by Friday."))
+    assert "…" not in found.to_text()
+
+
 def test_nothing_said_gives_nothing() -> None:
     found = handoff([])
     assert _quotes(found) == []

@@ -88,7 +88,7 @@ def test_more_than_the_capacity_is_refused_aloud(store: Store) -> None:
     fill_disk(store)
     while recorder.record([], make_messages(f"call-{store.depth('kafka').pending}")):
         pass
-    with pytest.raises(StoreError, match="1 records wait for the store"):
+    with pytest.raises(StoreError, match="1 record waits for the store"):
         recorder.record([], make_messages("last"))
     make_room(store)
 

@@ -33,7 +33,7 @@ def test_a_model_is_made_of_what_lies_in_its_folder(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"No model in .*: manifest\.toml is missing"):
+    with pytest.raises(ModelError, match=r"No model in .*: manifest\.toml is missing\. Restore the folder, or name"):
         read_model(tmp_path, make, called="model")
     with pytest.raises(ModelError, match=f"has format 9, this version reads {FORMAT}"):
         read_model(folder(tmp_path, format_=9), make, called="model")

@@ -50,6 +50,13 @@ def write(out: Path, *, name: str = "site", model: StressProfile | None = None) 
     return write_profile(of, FIT, out=out, name=name, labels_sha256="ab" * 32, made_on=MADE_ON)
 
 
+def test_a_folder_without_a_model_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"manifest\.toml is missing\. Let the setting stress_model name .* leave it out"
+    ):
+        read_profile(tmp_path)
+
+
 def test_the_map_is_undone() -> None:
     scores = np.array([1e-5, 0.01, 0.3, 0.5, 0.99])
     assert MAP.undo(MAP.apply(scores)) == pytest.approx(scores)

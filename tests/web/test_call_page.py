@@ -53,6 +53,14 @@ def test_a_call_is_told_live_and_past_alike(scene: Scene, call_id: str) -> None:
     assert "I have told you this three times" in told
 
 
+def test_a_turn_that_was_cut_ends_with_an_ellipsis(scene: Scene) -> None:
+    keep(scene, "call-long", utterances=16)
+    page = scene.client("admin").get("/console/call/story/call-long").text
+    turns = re.findall(r'<li class="turn">.*?<span class="any"[^>]*>(.*?)</span></li>', page)
+    assert turns[-1] == "Hello, my internet has been down since Monday and nobody…"
+    assert "Caller: “Hello, my internet has been down since Monday and nobody…”" in page
+
+
 def test_opening_a_call_is_noted_each_time_and_its_parts_now_and_then(scene: Scene) -> None:
     browser = scene.client("supervisor")
     for _ in range(2):

@@ -111,6 +111,14 @@ def test_quality_of_few_verdicts_claims_nothing(scene: Scene) -> None:
     assert "100%" not in page
 
 
+def test_one_false_alarm_in_minutes_of_calls_is_no_rate(scene: Scene) -> None:
+    scene.store.judge_alert(scene.alert_id("call-billing"), verdict="false_alarm", by="ann")
+    page = scene.client("admin").get("/console/quality").text
+    assert re.search(r">1 in 0\.\d\d h<", page)
+    assert T("quality-false-few", budget="1.00", hours=100, least=10) in page
+    assert "95% interval" not in page
+
+
 def test_drift_is_told_where_callers_score_differently(scene: Scene) -> None:
     """Every caller of the seeded calls says the same twelve things: nothing like calm speech at calibration."""
     fill(scene.store, now=NOW, calls=400, alerts=40, scored_calls=60)

@@ -177,6 +177,29 @@ def test_the_budget_is_called_kept_or_exceeded_only_where_the_verdicts_tell(
     assert found.keeping is keeping
 
 
+@pytest.mark.parametrize(
+    ("false_alarms", "call_hours", "budget", "is_rate"),
+    [
+        (1, 0.04, 1.0, False),
+        (9, 99.0, 1.0, False),
+        (0, 99.0, 1.0, False),
+        (0, 100.0, 1.0, True),
+        (1, 10.0, 10.0, True),
+        (1, 100.0, 0.1, False),
+        (10, 0.5, 1.0, True),
+    ],
+)
+def test_a_rate_is_claimed_only_of_hours_or_alarms_enough(
+    false_alarms: int, call_hours: float, budget: float, *, is_rate: bool
+) -> None:
+    found = count_false_alarms(judged(3, false_alarms, 2), call_hours=call_hours, budget=budget)
+    claimed = (found.per_100_call_hours, found.low, found.high, found.high_if_all_false)
+    assert [value is not None for value in claimed] == [is_rate] * 4
+    assert is_rate or found.keeping is Keeping.OPEN
+    assert (found.false_alarms, found.call_hours) == (false_alarms, call_hours)
+    assert is_rate or found.call_hours < found.least_hours
+
+
 def test_without_hours_there_is_no_rate() -> None:
     found = count_false_alarms([], call_hours=0.0, budget=1.0)
     assert (found.per_100_call_hours, found.low, found.high, found.keeping) == (None, None, None, Keeping.OPEN)

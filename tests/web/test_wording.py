@@ -114,6 +114,20 @@ class TestWhy:
         )
         assert "8.5 dB above" in wording.why(event, EN)
 
+    def test_what_is_compared_with_other_callers_is_not_mixed_with_what_is_compared_with_this_one(self) -> None:
+        event = alert(
+            utterance(0, stress=0.7, deviations=(off("level_dbfs", 20.0, USUAL),)),
+            utterance(1, stress=0.8, deviations=(off("level_dbfs", 8.0),)),
+            utterance(2, stress=0.9, deviations=(off("level_dbfs", 9.0),)),
+        )
+        assert wording.why(event, EN) == "Loudness 8.5 dB above this caller's normal for 34 s of speech"
+
+    @pytest.mark.parametrize("language", list(LANGUAGES), ids=lambda language: language.code)
+    def test_without_a_named_property_nobody_is_compared_with_himself(self, language: Language) -> None:
+        """Nothing says then whether the caller's own normal was known."""
+        own = {"en": "this caller", "ru": "этого клиента", "zh": "该客户"}[language.code]
+        assert own not in wording.why(alert(utterance(0, stress=0.8)), language)
+
     def test_a_request_for_a_person_comes_first(self) -> None:
         asked = HumanRequestFacts(kind="supervisor", rule="r", quote="Get me your supervisor!")
         event = alert(

@@ -8,6 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from voicepipe.counting import counted
+
 EVERY_S = 15.0
 """Seconds between two lines where there is no terminal."""
 
@@ -72,7 +74,7 @@ class RunProgress:
         self._bar.update(self._task, completed=self._done, description=text)
         if self._lines and now_s - self._told_s >= EVERY_S and self._done < self._total:
             self._told_s = now_s
-            self._say(f"{self._done} of {self._total} recordings, {text}")
+            self._say(f"{self._done} of {counted(self._total, 'recording')}, {text}")
 
     def text(self, now_s: float) -> str:
         """Return rate, time left and failures in words."""

@@ -19,7 +19,7 @@ from voicepipe import __version__, terminal
 from voicepipe.batch.inputs import list_items
 from voicepipe.batch.items import Item, Outcome
 from voicepipe.batch.local_runner import LocalCrew
-from voicepipe.batch.progress import RunProgress
+from voicepipe.batch.progress import RunProgress, span
 from voicepipe.batch.results import Results
 from voicepipe.batch.runner import Crew, OpenScorer, dispatch
 from voicepipe.batch.scoring import ScorerOpener
@@ -27,6 +27,7 @@ from voicepipe.batch.surveys import Surveys
 from voicepipe.batch.tables import Failure, Totals, build_tables
 from voicepipe.config import DECISIVE, Settings
 from voicepipe.conversation.surveys import SurveyError
+from voicepipe.counting import counted
 from voicepipe.service import Courier
 from voicepipe.types import ModelError
 
@@ -134,7 +135,7 @@ def score_into(
     with Results(options.out, facts=facts_of(settings), resume=options.resume) as results:
         todo = sum(not results.has(item) for item in items()) if options.resume else total
         if todo < total:
-            say(f"{total - todo} of {total} recordings are scored already.")
+            say(f"{total - todo} of {counted(total, 'recording is', 'recordings are')} scored already.")
         todo = todo if options.limit is None else min(todo, options.limit)
         run = _Run(results, options=options, todo=todo, say=say)
         with ExitStack() as stack:
@@ -226,8 +227,8 @@ class _Run:
                 interrupts.check()
         except KeyboardInterrupt:
             self._say(
-                f"Interrupted: {done} of {self._todo} recordings are scored and kept in {self._options.out}; "
-                "go on with --resume."
+                f"Interrupted: {done} of {counted(self._todo, 'recording is', 'recordings are')} scored and kept in "
+                f"{self._options.out}; go on with --resume."
             )
             raise
 
@@ -300,7 +301,8 @@ def _crew(opener: OpenScorer, options: RunOptions, *, todo: int) -> AbstractCont
 
 def _sum_up(totals: Totals, out: Path, *, say: Say) -> None:
     """Tell at the end what there is, and what failed and why."""
-    say(f"{out}: {totals.calls} calls, {totals.call_s / 3600:.1f} h, {totals.alerts} with an alert; {_failed(totals)}.")
+    calls = counted(totals.calls, "call")
+    say(f"{out}: {calls}, {span(totals.call_s)} of audio, {totals.alerts} with an alert; {_failed(totals)}.")
 
 
 def _failed(totals: Totals) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from voicepipe.cli.app import FAILED, ConfigOption, Format, Side, app, read_settings, say, spoken
+from voicepipe.counting import counted
 
 
 class Wire(StrEnum):
@@ -210,7 +211,7 @@ def replay(
     outcome = run(path, options)
     lost = f", {outcome.lost} lost on purpose" if outcome.lost else ""
     print(
-        f"{outcome.calls} of {calls} calls played, {outcome.packets} packets{lost}, "
+        f"{outcome.calls} of {counted(calls, 'call')} played, {counted(outcome.packets, 'packet')}{lost}, "
         f"the latest {outcome.behind_s * 1000:.0f} ms behind"
     )
     for fault in outcome.faults:

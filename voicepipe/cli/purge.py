@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voicepipe.cli.app import ConfigOption, app, moment, read_settings, user
+from voicepipe.counting import counted
 
 if TYPE_CHECKING:
     from voicepipe.purge import PurgeOutcome
@@ -81,19 +82,33 @@ def audit(
 
 def _told(outcome: "PurgeOutcome", *, place: str, dry_run: bool) -> str:
     erased = outcome.erased
-    kept = {"files": outcome.files, "rows of tables": outcome.rows}
+    kept = {"files": outcome.files, "rows": outcome.rows}
     counts = {**erased.counts(), **{name: count for name, count in kept.items() if count}}
     graves = counts.pop("tombstones", 0)
-    parts = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items()]
+    parts = [counted(count, *_KINDS[name]) for name, count in counts.items()]
     nothing = f"nothing was kept in {place}"
     lines = [("Would delete: " if dry_run else "Deleted: ") + (", ".join(parts) if parts else nothing) + "."]
     if graves:
-        verb = "would go" if dry_run else "go"
+        go = ("tombstone would go", "tombstones would go") if dry_run else ("tombstone goes", "tombstones go")
         lines.append(
-            f"{graves} tombstones {verb} out with the next run of the service; Kafka drops the earlier records of a "
+            f"{counted(graves, *go)} out with the next run of the service; Kafka drops the earlier records of a "
             "call only on topics with cleanup.policy=compact, elsewhere when their retention ends."
         )
     if outcome.reports:
         pages = ", ".join(map(str, outcome.reports))
         lines.append(f"Written before and not changed: {pages}; write them again with `voicepipe report`.")
     return "\n".join(lines)
+
+
+_KINDS = {
+    "calls": ("call", "calls"),
+    "utterances": ("utterance", "utterances"),
+    "episodes": ("episode", "episodes"),
+    "feedback": ("feedback", "feedback"),
+    "dead_letters": ("dead letter", "dead letters"),
+    "events": ("event", "events"),
+    "unsent": ("unsent", "unsent"),
+    "files": ("file", "files"),
+    "rows": ("row of a table", "rows of tables"),
+}
+"""One and many of what is deleted."""

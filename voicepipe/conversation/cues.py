@@ -137,10 +137,22 @@ def load_books(folder: Path | None = None) -> Mapping[str, PhraseBook]:
     Raises
     ------
     ConfigError
-        If the folder does not exist or a file is not understood.
+        If the folder does not exist or a file is not understood; names the setting, and the file.
     """
     if folder is not None and not folder.is_dir():
-        raise ConfigError(f"The folder of phrases {folder} does not exist; create it or leave the setting out.")
+        raise ConfigError(
+            f"conversation_phrases: {folder} is no folder; name the one with your files of phrases, or leave the "
+            "setting out."
+        )
+    try:
+        return _read_books(folder)
+    except ConfigError as error:
+        if folder is None:
+            raise
+        raise ConfigError(f"conversation_phrases: {error}") from error
+
+
+def _read_books(folder: Path | None) -> Mapping[str, PhraseBook]:
     ours = {file.name: file for file in files("voicepipe.conversation").joinpath("data").iterdir()}
     theirs = {file.name: file for file in sorted(folder.glob("*.toml"))} if folder else {}
     books = [

@@ -70,7 +70,8 @@ class Handoff:
     def to_text(self, language: str | None = None) -> str:
         """Return it as a few lines of text: at most `MAX_WORDS` words, or `MAX_CHARACTERS` characters.
 
-        Labels in another language than the quotes may take more room: then the oldest of the last turns are left out.
+        An ellipsis stands where a sentence was cut. Labels in another language than the quotes may take more room:
+        then the oldest of the last turns are left out.
 
         Parameters
         ----------
@@ -97,7 +98,7 @@ class Handoff:
             lines.append(f"{label['mood']}: {label[self.mood.direction]} ({self.mood.before:.1f}→{self.mood.now:.1f})")
         limit = MAX_CHARACTERS if self.language in SPACELESS else MAX_WORDS
         for first in range(len(self.last_turns)):
-            turns = " ".join(f"{label[turn.channel]}: “{turn.text}”" for turn in self.last_turns[first:])
+            turns = " ".join(f"{label[turn.channel]}: “{turn.marked}”" for turn in self.last_turns[first:])
             text = "\n".join([*lines, f"{label['last']}: {turns}"])
             if count_words(text) <= limit:
                 return text
@@ -159,4 +160,4 @@ def stands_in(piece: Quote, others: Iterable[Quote]) -> bool:
 
 
 def _joined(quotes: Iterable[Quote]) -> str:
-    return " ".join(f"“{piece.text}”" for piece in quotes)
+    return " ".join(f"“{piece.marked}”" for piece in quotes)

@@ -168,14 +168,17 @@ def clip(passage: Passage, *, limit: int, kinds: Iterable[str] = ()) -> Quote:
     ]
     end = next((n for n in clauses if n > at), len(words))
     first = next((n for n in clauses if n <= at and end - n <= limit), min(at, len(words) - limit))
-    last = words[min(first + limit, len(words)) - 1].end()
-    return quote(sentence.utterance, sentence.text[words[first].start() : last])
+    end = min(first + limit, len(words))
+    piece = quote(sentence.utterance, sentence.text[words[first].start() : words[end - 1].end()])
+    return replace(piece, cut_before=first > 0, cut_after=end < len(words))
 
 
 def shorten(piece: Quote, limit: int) -> Quote:
     """Return the first words of a quote, at most `limit` (1 or more)."""
     words = tokens(piece.text)
-    return replace(piece, text=piece.text[: words[limit - 1].end()]) if len(words) > limit else piece
+    if len(words) <= limit:
+        return piece
+    return replace(piece, text=piece.text[: words[limit - 1].end()], cut_after=True)
 
 
 def amounts(heard: Iterable[ScoredUtterance], cues: Cues) -> tuple[Quote, ...]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from voicepipe.conversation.regression import fit_ridge
 from voicepipe.conversation.satisfaction import LEVEL, SIGNALS, Estimate, ServiceEstimate
+from voicepipe.counting import counted
 from voicepipe.types import DoubleArray, VoicepipeError
 
 LEAST_ANSWERS = 30
@@ -232,8 +233,8 @@ def fit_surveys(estimates: Mapping[str, ServiceEstimate], answers: Mapping[str, 
         fits[name] = None
         if len(answered) < LEAST_ANSWERS:
             notes.append(
-                f"{name}: {len(answered)} answers belong to a call that was scored; {LEAST_ANSWERS} are needed to fit "
-                f"an estimate."
+                f"{name}: {counted(len(answered), 'answer belongs', 'answers belong')} to a call that was scored; "
+                f"{LEAST_ANSWERS} are needed to fit an estimate."
             )
         elif len(set(answered.values())) == 1:
             notes.append(f"{name}: all {len(answered)} answers are the same; nothing can be fitted to them.")

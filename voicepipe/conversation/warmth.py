@@ -15,6 +15,7 @@ from voicepipe.conversation.cues import Cue, Cues
 from voicepipe.conversation.silence import SilenceReason
 from voicepipe.conversation.turns import TurnTaking
 from voicepipe.conversation.wording import Quote, count_words, in_time, quote, said, tokens
+from voicepipe.counting import counted
 from voicepipe.types import Channel, ScoredUtterance
 
 ITEMS = ("greeting", "name_use", "empathy", "acknowledgement", "patience", "ownership", "closing")
@@ -249,7 +250,8 @@ def _empathy(heard: Sequence[ScoredUtterance], cues: Cues, *, config: WarmthConf
     if not called_for and not quotes:
         return None, (), "Nothing in the call asked for empathy."
     score = {0: 0.0, 1: 0.6}.get(len(kind), 1.0) - 0.5 * len(against)
-    note = f"{len(kind)} words of empathy or apology" + (f", {len(against)} that dismiss" if against else "") + "."
+    note = f"{counted(len(kind), 'word')} of empathy or apology"
+    note += f", {counted(len(against), 'that dismisses', 'that dismiss')}." if against else "."
     return max(0.0, score), quotes, note
 
 
@@ -261,7 +263,7 @@ def _patience(cues: Cues, turns: TurnTaking, *, config: WarmthConfig) -> _Findin
     if agent.interruptions is not None and caller.talk_s > 0.0:
         per_min = agent.interruptions / max(1.0, caller.talk_s / 60.0)
         parts.append(_falling(per_min, full=0.0, none=config.bad_interruptions_per_min))
-        notes.append(f"{agent.interruptions} interruptions by the agent")
+        notes.append(f"{counted(agent.interruptions, 'interruption')} by the agent")
     if agent.latency_median_s is not None:
         parts.append(_falling(agent.latency_median_s, full=config.good_latency_s, none=config.bad_latency_s))
         notes.append(f"answers after {agent.latency_median_s:.1f} s (median)")

@@ -28,12 +28,21 @@ class Quote:
         Offset in the call at which the utterance begins.
     text : str
         A substring of the utterance's transcript, which is redacted.
+    cut_before, cut_after : bool
+        Whether words of the same sentence before or after it were left out.
     """
 
     channel: Channel
     index: int
     start_s: float
     text: str
+    cut_before: bool = False
+    cut_after: bool = False
+
+    @property
+    def marked(self) -> str:
+        """The words with an ellipsis where the sentence goes on."""
+        return "…" * self.cut_before + self.text + "…" * self.cut_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

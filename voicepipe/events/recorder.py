@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+from voicepipe.counting import counted
 from voicepipe.events.relay import Backoff
 from voicepipe.events.store import RecordError, Store
 from voicepipe.ports import OutboundMessage
@@ -94,7 +95,8 @@ class Recorder:
                     return True
             if len(self._held) >= self._capacity:
                 raise StoreError(
-                    f"{len(self._held)} records wait for the store and no more are held: {self.last_error}"
+                    f"{counted(len(self._held), 'record waits', 'records wait')} for the store and no more are held: "
+                    f"{self.last_error}"
                 )
             self._held.append((call_events, messages))
             self._state.notify_all()

@@ -47,7 +47,10 @@ def read_model(
         with np.load(io.BytesIO(content)) as arrays:
             return make(manifest, {name: np.asarray(arrays[name], dtype=np.float64) for name in arrays.files})
     except FileNotFoundError as error:
-        raise ModelError(f"No {called} in {model_dir}: {Path(error.filename).name} is missing.") from error
+        raise ModelError(
+            f"No {called} in {model_dir}: {Path(error.filename).name} is missing. Restore the folder, or name another "
+            "one in the settings."
+        ) from error
     except (OSError, ValueError, TypeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"The {called} in {model_dir} cannot be read ({error}): restore the folder.") from error
     except KeyError as error:

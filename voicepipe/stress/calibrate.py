@@ -20,6 +20,7 @@ from scipy.special import logit
 from scipy.stats import rankdata
 from scipy.stats import t as student_t
 
+from voicepipe.counting import counted
 from voicepipe.stress.calm import (
     MIN_CALLERS,
     MIN_UTTERANCES,
@@ -160,7 +161,8 @@ def fit_site(calls: Sequence[LabelledCall], *, reference: CalmReference, episode
     callers = sorted(has_stress, key=lambda caller: (has_stress[caller], caller))
     if calm < MIN_UTTERANCES or calm == len(heard) or len(callers) < MIN_CALLERS:
         raise LabelError(
-            f"The labels cover {calm} calm and {len(heard) - calm} stressed utterances of {len(callers)} callers; "
+            f"The labels cover {calm} calm and {counted(len(heard) - calm, 'stressed utterance')} of "
+            f"{counted(len(callers), 'caller')}; "
             f"at least {MIN_UTTERANCES} calm ones, a stressed one and {MIN_CALLERS} callers are needed: label more "
             f"speech."
         )

@@ -226,7 +226,10 @@ def read_manifest(model_dir: Path) -> ModelManifest:
     """
     path = model_dir / MANIFEST
     if not path.exists():
-        raise ModelError(f"No stress model in {model_dir}: {MANIFEST} is missing.")
+        raise ModelError(
+            f"No stress model in {model_dir}: {MANIFEST} is missing. Let the setting stress_model name a model's or a "
+            "profile's folder, or leave it out for the model that comes with voicepipe."
+        )
     fields = _read_toml(path, restore="restore it from the release")
     try:
         if fields["format"] != MANIFEST_FORMAT:

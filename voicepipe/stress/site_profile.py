@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from voicepipe.counting import counted
 from voicepipe.stress.calibrate import FEW_CALLERS, SiteFigures, SiteFit
 from voicepipe.stress.profile import MANIFEST, MODEL_FILES, MODEL_FOLDER, PROFILE, PROFILE_FORMAT, StressProfile
 from voicepipe.stress.profile import sha256_of as hash_of
@@ -71,8 +72,8 @@ def figures_of(fit: SiteFit) -> tuple[Figure, ...]:
 def labels_of(fit: SiteFit) -> str:
     """Return what a fit rests on, in words."""
     return (
-        f"{fit.callers} callers, {fit.calm_calls} calm calls and {fit.stressed_calls} with stress, "
-        f"{fit.calm} calm and {fit.stressed} stressed utterances"
+        f"{counted(fit.callers, 'caller')}, {counted(fit.calm_calls, 'calm call')} and {fit.stressed_calls} with "
+        f"stress, {fit.calm} calm and {counted(fit.stressed, 'stressed utterance')}"
     )
 
 
@@ -81,7 +82,8 @@ def warnings_of(fit: SiteFit) -> tuple[str, ...]:
     told = []
     if fit.callers < FEW_CALLERS:
         told.append(
-            f"The figures rest on {fit.callers} callers, too few to believe; label calls of {FEW_CALLERS} at least."
+            f"The figures rest on {counted(fit.callers, 'caller')}, too few to believe; label calls of {FEW_CALLERS} "
+            "at least."
         )
     if not fit.better:
         told.append("On callers not seen it is no better than the model as it was: label more before you choose it.")

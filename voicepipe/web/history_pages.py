@@ -22,7 +22,7 @@ from voicepipe.events.inquiries import (
 from voicepipe.web.drift import Drift, measure_drift
 from voicepipe.web.frame import Console, ConsoleRoute
 from voicepipe.web.people import Permission
-from voicepipe.web.quality import LEAST_JUDGED, AlertQuality, Precision, measure_quality
+from voicepipe.web.quality import LEAST_FALSE_ALARMS, LEAST_JUDGED, AlertQuality, Precision, measure_quality
 from voicepipe.web.visit import Visit, render, visit_of
 from voicepipe.web.wording import why
 
@@ -158,6 +158,7 @@ async def _show_quality(request: Request) -> Response:
         languages=languages,
         shown={"queue": selection.queue, "language": selection.language},
         least_judged=LEAST_JUDGED,
+        least_false_alarms=LEAST_FALSE_ALARMS,
         drift_weeks=DRIFT_PERIOD // timedelta(weeks=1),
     )
 

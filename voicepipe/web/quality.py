@@ -19,6 +19,8 @@ from voicepipe.types import Reason
 
 LEAST_JUDGED = 10
 """With fewer verdicts no share is given: the interval of ten, all alike, is still 28 points wide."""
+LEAST_FALSE_ALARMS = 10
+"""From ten on, a rate's interval reaches from half to not quite twice of it, in however few hours."""
 LEAST_FOR_P90 = 10
 """With fewer delays there is no tenth of them to be slower."""
 Z_95 = 1.959963984540054
@@ -106,12 +108,14 @@ class FalseAlarms:
     unjudged : int
         Those that nobody called either; they are not in the rate.
     per_100_call_hours, low, high : float or None
-        The rate of the judged ones and its exact Poisson interval at 95 %; None without any hours.
+        The rate of the judged ones and its exact Poisson interval at 95 %; None in fewer hours than `least_hours` and
+        with fewer false alarms than `LEAST_FALSE_ALARMS`.
     high_if_all_false : float or None
-        Upper end of the interval if all `unjudged` were false alarms.
+        Upper end of the interval if all `unjudged` were false alarms; None where there is no rate.
     budget : float
         False alarms per 100 call-hours that the settings allow.
     keeping : Keeping
+        `OPEN` where there is no rate.
     """
 
     call_hours: float
@@ -124,6 +128,14 @@ class FalseAlarms:
     high_if_all_false: float | None
     budget: float
     keeping: Keeping
+
+    @property
+    def least_hours(self) -> float:
+        """Hours of calls in which the budget allows one false alarm.
+
+        In fewer, whatever was counted would be a rate of nought or one above the budget.
+        """
+        return 100.0 / self.budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +235,14 @@ def count_false_alarms(alerts: Sequence[AlertRecord], *, call_hours: float, budg
     call_hours : float
         0 or more.
     budget : float
+        Above 0.
     """
     verdicts = Counter(alert.verdict for alert in alerts)
     false_alarms, justified = verdicts["false_alarm"], verdicts["justified"]
     unjudged = len(alerts) - false_alarms - justified
     rate = low = high = worst = None
     keeping = Keeping.OPEN
-    if call_hours > 0.0:
+    if call_hours > 0.0 and (budget * call_hours >= 100.0 or false_alarms >= LEAST_FALSE_ALARMS):
         per = 100.0 / call_hours
         low, high = (per * limit for limit in poisson_interval(false_alarms))
         rate, worst = per * false_alarms, per * poisson_interval(false_alarms + unjudged)[1]

@@ -224,23 +224,26 @@ class _Typical:
 
 
 def _common(measured: Sequence[UtteranceFacts]) -> list[_Typical]:
-    """Return the properties that at least half of the utterances share, on one side, the most telling first."""
-    found: dict[tuple[str, bool], list[Deviation]] = {}
-    weight: Counter[tuple[str, bool]] = Counter()
+    """Return the properties that at least half of the utterances share, on one side, the most telling first.
+
+    What is above this caller's normal is not shared with what is above that of other callers: they are told apart.
+    """
+    found: dict[tuple[str, bool, bool], list[Deviation]] = {}
+    weight: Counter[tuple[str, bool, bool]] = Counter()
     for utterance in measured:
         for place, deviation in enumerate(utterance.deviations):
             if deviation.name in _OF_FEATURE:
-                key = (deviation.name, deviation.deviation > 0)
+                key = (deviation.name, deviation.deviation > 0, _is_own(deviation))
                 found.setdefault(key, []).append(deviation)
                 weight[key] += 60 // (1 + place)
     shared = [key for key, _ in weight.most_common() if 2 * len(found[key]) >= len(measured)]
     return [
         _Typical(
-            name=name,
-            deviation=median(deviation.deviation for deviation in found[name, above]),
-            text=found[name, above][-1].text,
+            name=key[0],
+            deviation=median(deviation.deviation for deviation in found[key]),
+            text=found[key][-1].text,
         )
-        for name, above in shared[:MOST_NAMED]
+        for key in shared[:MOST_NAMED]
     ]
 
 

@@ -1,5 +1,8 @@
 // Every sentence that a reader sees, in one place.
 
+/** A count with its noun: "1 call", "2 calls". */
+const counted = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
 const WORDS = {
   product: "voicepipe",
   title: "Call report",
@@ -27,8 +30,8 @@ const WORDS = {
     from: "From",
     to: "to",
     clear: "Clear filters",
-    found: (n, all) => (n === all ? `${count(all)} ${all === 1 ? "call" : "calls"}` : `${count(n)} of ${count(all)} calls`),
-    reading: (done, all) => `reading transcripts: ${count(done)} of ${count(all)} calls`,
+    found: (n, all) => (n === all ? counted(all, "call") : `${count(n)} of ${counted(all, "call")}`),
+    reading: (done, all) => `reading transcripts: ${count(done)} of ${counted(all, "call")}`,
     hour: (hour) => `started between ${hour}:00 and ${hour}:59`,
   },
 
@@ -41,7 +44,7 @@ const WORDS = {
     human: "Asked for a person",
     humanKinds: (kinds) => kinds.map(([kind, n]) => `${n} ${WORDS.askedShort[kind] || kind}`).join(", "),
     coverage: "Speech heard in full",
-    coverageLow: (n) => (n ? `${count(n)} ${n === 1 ? "call" : "calls"} below 90 %` : "no call below 90 %"),
+    coverageLow: (n) => (n ? `${counted(n, "call")} below 90 %` : "no call below 90 %"),
     shift: "Stress, first to last third",
     shiftWord: (low, high) => (low > 0 ? "callers leave more stressed" : high < 0 ? "callers leave calmer" : "no clear change on average"),
     csi: "Satisfaction index",
@@ -65,7 +68,7 @@ const WORDS = {
       peak: (peak) => `one moment of high stress (${two(peak)})`,
       words: (prob, words) => `frustrated words${words ? `: ${words}` : ""}`,
       silence: (s) => `${Math.round(s)} s of silence that the caller had to wait through`,
-      interrupted: (n) => `the agent cut in ${n} times`,
+      interrupted: (n) => `the agent cut in ${n === 1 ? "once" : `${n} times`}`,
       cold: (score) => `few words of warmth (${Math.round(score)} of 100)`,
       coverage: (share) => `only ${percent(share)} of the speech was heard in full`,
       survey: (value) => `the caller's own survey answer was low (${value})`,
@@ -78,13 +81,13 @@ const WORDS = {
     noDates: "No start times",
     noDatesDetail: "These recordings carry no start time, so there is no trend to show. A manifest with a start column adds it.",
     oneDay: "All of these calls are of one day; the trend needs two.",
-    day: (day, k, n, low, high) => `${day}: ${k} of ${n} calls with an alert (${percent(low)} to ${percent(high)})`,
-    label: (days) => `Share of calls with an alert on each of ${days} days, and the number of calls`,
+    day: (day, k, n, low, high) => `${day}: ${k} of ${counted(n, "call")} with an alert (${percent(low)} to ${percent(high)})`,
+    label: (days) => `Share of calls with an alert on each of ${counted(days, "day")}, and the number of calls`,
   },
   hours: {
     title: "By hour of the day",
     note: (zone) => `Calls by start time, ${zone}; those with an alert in red, at the bottom`,
-    bar: (hour, k, n) => `${hour}:00 to ${hour}:59: ${n} calls, ${k} with an alert`,
+    bar: (hour, k, n) => `${hour}:00 to ${hour}:59: ${counted(n, "call")}, ${k} with an alert`,
   },
   groups: {
     queue: "By queue",
@@ -96,7 +99,7 @@ const WORDS = {
     more: (n) => `and ${count(n)} more; choose one in the filter`,
     none: { queue: "No queue is known of these calls.", language: "No language is known of these calls.", agent: "No agent is known of these calls." },
     fewRow: "too few to say",
-    bar: (name, k, n, low, high) => `${name}: ${k} of ${n} calls with an alert, 95 % interval ${percent(low)} to ${percent(high)}`,
+    bar: (name, k, n, low, high) => `${name}: ${k} of ${counted(n, "call")} with an alert, 95 % interval ${percent(low)} to ${percent(high)}`,
   },
   spread: {
     title: "How the calls are spread",
@@ -106,7 +109,7 @@ const WORDS = {
     warmth: "Agent's warmth, 0 to 100",
     withAlert: "with an alert",
     without: "without an alert",
-    bar: (from, to, k, n) => `${from} to ${to}: ${n} calls, ${k} with an alert`,
+    bar: (from, to, k, n) => `${from} to ${to}: ${counted(n, "call")}, ${k} with an alert`,
     over: (x) => `${x} +`,
   },
 
@@ -163,7 +166,7 @@ const WORDS = {
       agent_silence_s: "Left waiting, per call",
     },
     open: (name) => `Show more about ${name}`,
-    see: (n) => `See ${count(n)} calls`,
+    see: (n) => `See ${counted(n, "call")}`,
     items: "Warmth in words and turn-taking, share of what could be shown",
     listen: "Calls worth a listen",
   },
@@ -199,7 +202,7 @@ const WORDS = {
     mixed: "Both",
     stress: "stress",
     high: "high",
-    timeline: (n) => `Timeline of the call: the caller's stress and the agent's talk. ${n} ${n === 1 ? "alert" : "alerts"}. Click to listen from there.`,
+    timeline: (n) => `Timeline of the call: the caller's stress and the agent's talk. ${counted(n, "alert")}. Click to listen from there.`,
     key: { calm: "calm", raised: "raised", high: "high", agent: "agent talks" },
     transcript: "What was said",
     transcriptNote: "Choose a line to hear it",
@@ -210,14 +213,14 @@ const WORDS = {
     opened: "▲ Stress has persisted: alert",
     closed: "▽ Alert over",
     silence: (s) => `${Math.round(s)} s of silence`,
-    more: (n) => `Show more: ${count(n)} characters are left`,
+    more: (n) => `Show more: ${counted(n, "character is", "characters are")} left`,
     why: "Why listen",
     whyNone: "Nothing in this call stands out.",
     episodes: "Alerts and their evidence",
     episodesNone: "No alert: stress did not persist.",
     episode: (from, to) => `Stress persisted from ${from}${to ? ` to ${to}` : " to the end of the call"}`,
     episodeFacts: (e) =>
-      `${Math.round(e.stressed_s)} s of stressed speech in ${e.utterances.length} utterances; mean ${two(e.mean)}, peak ${two(e.peak)}. ` +
+      `${Math.round(e.stressed_s)} s of stressed speech in ${counted(e.utterances.length, "utterance")}; mean ${two(e.mean)}, peak ${two(e.peak)}. ` +
       `Decided at ${clock(e.at_s)}.`,
     budget: (e) => `The level was set by a budget of ${number(e.budget)} false ${e.budget === 1 ? "alarm" : "alarms"} in 100 call-hours.`,
     request: (at) => `The caller asked for a person at ${at}`,
@@ -294,7 +297,7 @@ const WORDS = {
     errors: "What could not be scored",
     errorsNone: "Every recording was scored.",
     survey: "Estimate against survey",
-    surveyNote: (fit) => `${count(fit.n)} answers, cross-validated`,
+    surveyNote: (fit) => `${counted(fit.n, "answer")}, cross-validated`,
     surveyNone: "No survey answers were joined. Then satisfaction and ease are indices, not predictions; score with --surveys to fit them to your callers' own answers.",
     surveyX: "answered",
     surveyY: "estimated",
@@ -320,7 +323,7 @@ const WORDS = {
     nomatchDetail: "Calls are matched by their id, else by the path of their recording. Are these runs over the same recordings?",
     flips: "What flipped, largest change first",
     moves: "Moved most, with the same decision",
-    movedCalls: (n) => (n === 1 ? "1 call" : `${count(n)} calls`),
+    movedCalls: (n) => counted(n, "call"),
     movesNote: "The dozen largest changes of the highest stress",
     settings: "What differs between the runs",
     settingsNone: "Versions and settings are the same in both.",
@@ -328,7 +331,7 @@ const WORDS = {
     scatter: "Highest stress, A against B",
     scatterNote: "One dot a call; filled and red where the decision flipped",
     shift: "Change of the highest stress, B minus A",
-    shiftNote: (n) => `${count(n)} calls; those that flipped in red, at the bottom`,
+    shiftNote: (n) => `${counted(n, "call")}; those that flipped in red, at the bottom`,
     columns: { call: "Call", agent: "Agent", queue: "Queue", what: "What flipped", a: "Stress in A", b: "Stress in B", change: "Change", open: "Open in" },
     kinds: { alert_appeared: "▲ alert appeared", alert_gone: "▽ alert disappeared", human_appeared: "request for a person appeared", human_gone: "request for a person disappeared" },
     all: "All",

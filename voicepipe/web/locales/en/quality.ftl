@@ -19,7 +19,10 @@ history-somebody = somebody
 history-caption = Past alerts, newest first
 history-open = Open call { $call }
 history-range = { $first } to { $last } of { $total }
-history-total = { $total } alerts
+history-total = { $total ->
+    [one] { $total } alert
+   *[other] { $total } alerts
+}
 history-none = No alert fits the filter
 history-none-text = Choose a longer period, or clear the filter.
 history-empty = No alerts yet
@@ -37,6 +40,8 @@ quality-false = False alarms per 100 call-hours
 quality-false-kept = 95% interval { $low } to { $high }; within the budget of { $budget }
 quality-false-exceeded = 95% interval { $low } to { $high }; above the budget of { $budget }
 quality-false-open = 95% interval { $low } to { $high }; the budget is { $budget }, and the verdicts do not tell yet whether it is kept
+quality-false-count = { $wrong } in { $hours } h
+quality-false-few = too little to tell a rate: that takes { $hours } h of calls or { $least } false alarms; the budget is { $budget }
 quality-false-none = No call of this period has ended.
 quality-false-basis = Alerts for persistent stress: { $alerts } in { $hours } h of calls. Judged false alarms: { $wrong }; not judged and not counted: { $unjudged }.
 quality-false-worst = If all of those were false alarms, the rate could be up to { $rate }.

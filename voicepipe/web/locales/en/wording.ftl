@@ -1,7 +1,7 @@
 # What was found out, in a supervisor's words: voicepipe/web/wording.py.
 why-joined = { $left }; { $right }
 why-for = { $said } for { $duration } of speech
-why-voice-whole = the voice as a whole is unlike this caller's normal; no single property stands out
+why-voice-whole = the voice as a whole is unlike calm speech; no single property stands out
 with-quote = { $said }: “{ $quote }”
 said = said
 sentences = { $left } { $right }

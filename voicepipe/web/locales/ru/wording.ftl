@@ -1,7 +1,7 @@
 # Что выяснено, словами супервизора: voicepipe/web/wording.py.
 why-joined = { $left }; { $right }
 why-for = { $said } на протяжении { $duration } речи
-why-voice-whole = голос в целом не похож на обычный для этого клиента; ни одно свойство не выделяется
+why-voice-whole = голос в целом не похож на спокойную речь; ни одно свойство не выделяется
 with-quote = { $said }: «{ $quote }»
 said = сказано
 sentences = { $left } { $right }

@@ -1,7 +1,7 @@
 # 用主管看得懂的话说明结论：voicepipe/web/wording.py。
 why-joined = { $left }；{ $right }
 why-for = { $said }，相关语音累计 { $duration }
-why-voice-whole = 整体嗓音与该客户平时不同，但没有哪一项特别突出
+why-voice-whole = 整体嗓音与平静说话时不同，但没有哪一项特别突出
 with-quote = { $said }：“{ $quote }”
 said = 原话
 sentences = { $left }{ $right }
