@@ -16,6 +16,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from io import BufferedIOBase
 from itertools import islice
+from typing import NamedTuple
 
 from voicepipe.speech.identify import language_of
 from voicepipe.speech.redact import RedactionConfig, Redactor
@@ -24,7 +25,7 @@ from voicepipe.types import AudioInputError, Channel, Frustration, HumanRequest,
 
 _SPEAKER = re.compile(r"\s*(agent|caller)\s*[:：]\s*", re.IGNORECASE)
 _JSON = json.JSONEncoder(ensure_ascii=False)
-_LINE_ENDS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 """Characters that some readers take for the end of a line; JSON lets them stand as they are."""
 PIECE_BYTES = 65_536
 """Most that is taken from a stream at once: what a pipe holds."""
@@ -79,7 +80,7 @@ class ReadLine:
             "words": list(frustration.words) if frustration else [],
             "marks": [{"kind": mark.kind, "start": mark.start, "end": mark.end} for mark in self.redactions],
         }
-        return _JSON.encode(content).translate(_LINE_ENDS)
+        return _LINE_ENDS.sub(lambda end: f"\\u{ord(end[0]):04x}", _JSON.encode(content))
 
     def as_row(self) -> str:
         """Return the line as a row under `TABLE_HEAD`."""
@@ -189,8 +190,7 @@ def _has_more(stream: BufferedIOBase) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class _HeardLine:
+class _HeardLine(NamedTuple):
     """A line after redaction; `transcript` is None where it says nothing."""
 
     channel: Channel
@@ -285,8 +285,8 @@ class _SharedReading:
             yield self._next()
 
     def stop(self) -> None:
-        """End the helpers."""
-        self._helpers.shutdown(wait=False, cancel_futures=True)
+        """End the helpers, and wait for it: a process that ends meanwhile prints a traceback now and then."""
+        self._helpers.shutdown(cancel_futures=True)
 
     def _next(self) -> list[ReadLine]:
         batch, found = self._batches.popleft()

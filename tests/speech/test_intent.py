@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from voicepipe.speech.intent import LANGUAGES, MAX_CHARACTERS, IntentConfig, IntentDetector
+from voicepipe.speech.phrases import load_phrases
 from voicepipe.types import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +110,30 @@ def test_own_rules_add_replace_and_stand_alone(tmp_path: Path) -> None:
     alone = IntentDetector.load(IntentConfig(extra_rules={"en": own}, own_rules_only=("en",)))
     assert alone.detect("the concierge", language="en") is not None
     assert alone.detect("get me an agent", language="en") is None
+
+
+def test_a_supervisor_is_told_before_a_person_wherever_the_rule_stands(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        HEAD
+        + '[[request]]\nname = "porter"\nkind = "human"\nphrases = ["the porter"]\n'
+        + '[[request]]\nname = "complain"\nkind = "complaint"\nphrases = ["the book"]\n'
+        + '[[request]]\nname = "chief"\nkind = "supervisor"\nphrases = ["the chief"]\n'
+        + '[[request]]\nname = "usher"\nkind = "human"\nphrases = ["the usher"]\n'
+        + '[[veto]]\nname = "not"\nphrases = ["not the (chief|porter)"]\n'
+    )
+    book = load_phrases(own, sections={"request": {"kind": str}, "veto": {}})
+    for own_rules in ({}, {"en": ["usher"]}):  # where rules are a centre's own, all requests are looked at
+        detector = IntentDetector([book], own_rules=own_rules)
+        for said, rule in (
+            ("the porter and the chief", "chief"),
+            ("the usher and the porter", "porter"),
+            ("the porter and the book", "complain"),
+            ("not the chief but the usher", "usher"),
+            ("not the porter", None),
+        ):
+            request = detector.detect(said, language="en")
+            assert (request and request.rule) == rule, said
 
 
 def test_another_language_is_one_file(tmp_path: Path) -> None:

@@ -59,5 +59,6 @@ def test_sections_are_found_apart() -> None:
     for heard in ("do not give me an agent", "agent", "give me my bill"):
         text = TOKENIZER(heard).coded
         for section, rules in (("request", asked), ("veto", vetoed), ("none", [])):
-            assert finder.find(section, text) == Finder({"rule": rules}).find("rule", text)
-            assert finder.find(section, text) == finder.find(section, text)
+            found = list(finder.find(section, text))
+            assert found == list(Finder({"rule": rules}).find("rule", text))
+            assert found == list(finder.find(section, text))

@@ -107,19 +107,22 @@ class Fixed:
     @cached_property
     def fit(self) -> Fit:
         """Where it fits."""
-        tree: Tree = {}
+        ranks = {string: rank for rank, string in enumerate(self.strings)}
+        anyway = (0,) if "" in ranks else ()
+        lengths: dict[str, Sequence[int]] = {}  # of the strings that begin with a code
+        for string in ranks:
+            if string:
+                lengths[string[0]] = sorted({*lengths.get(string[0], anyway), len(string)})
 
         def look_up(text: CodedText, at: int) -> Places:
-            if not tree:
-                tree.update(tree_of([(one, (rank, len(one))) for rank, one in enumerate(self.strings)]))
-            codes, place, branch = text.codes, at, tree
-            while (following := branch.get(codes[place])) is not None:
-                branch = following
-                place += 1
-            found = branch[""]
-            if len(found) == 1:
-                return (at + found[0][1],)
-            return tuple([at + length for _, length in found]) if found else ()
+            codes = text.codes
+            known = lengths.get(codes[at])
+            if known is None:
+                return (at,) if anyway else ()
+            ends = [at + length for length in known if codes[at : at + length] in ranks]
+            if len(ends) > 1:
+                ends.sort(key=lambda end: ranks[codes[at:end]])
+            return ends
 
         return look_up
 
@@ -244,7 +247,7 @@ def _repeated(strings: Strings, times: int) -> Strings | None:
 
 def sequence(elements: Sequence[Element]) -> Element:
     """Return what fits the elements one after the other."""
-    elements = _joined(elements)
+    elements = _joined(elements) if len(elements) != 1 else elements
     if len(elements) == 1:
         return elements[0]
     steps: list[tuple[Fit, frozenset[str] | None]] = []

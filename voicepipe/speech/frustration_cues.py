@@ -7,9 +7,9 @@ turns a text into numbers; `voicepipe.speech.frustration` weighs them. For the c
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from voicepipe.speech.phrases import PhraseBook, load_phrases
 from voicepipe.speech.tokens import HARD_BREAK, TokenizedText
@@ -73,15 +73,14 @@ _MASKED = re.compile(r"[^\W\d_]+(?:\*+|[#$%@*]{2,})[^\W\d_]*")
 _MARK = re.compile(r"\[[a-z_ ]*\]", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
 _THRICE = re.compile(
-    r"(?<![^\W\d_])([^\W\d_]{2,})(?:[\s,，、]+\1){2,}|([\u4e00-\u9fff]{2,4})[\s,，、]*\2[\s,，、]*\2", re.IGNORECASE
+    r"(?<![^\W\d_])([^\W\d_]{2,}+)(?:[\s,，、]+\1){2,}|([\u4e00-\u9fff]{2,4})[\s,，、]*\2[\s,，、]*\2", re.IGNORECASE
 )
 """The same word three times in a row: "agent agent agent"."""
 
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cue:
+class Cue(NamedTuple):
     """Words that speak for frustration.
 
     Attributes
@@ -96,8 +95,7 @@ class Cue:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """What was found in a text.
 
     Attributes
@@ -144,7 +142,7 @@ class CueReader:
 
     def read(self, text: str) -> Reading | None:
         """Return what is in a text, or None where it has no words: nothing at all, or only marks and numbers."""
-        if not _LETTER.search(_MARK.sub("", text)):
+        if not _LETTER.search(_MARK.sub("", text) if "[" in text else text):
             return None
         tokenized = self.book.tokenizer(text)
         tokens = tokenized.tokens

@@ -33,11 +33,10 @@ def script_of(text: str) -> str | None:
     plain = _OTHER.sub(" ", text) if "[" in text or "@" in text or "://" in text else text
     if plain.isascii():
         return "latin" if _LETTERS["latin"].search(plain) else None
-    sizes = {
-        script: len("".join(letters.findall(plain))) / _LETTERS_PER_WORD[script] for script, letters in _LETTERS.items()
-    }
-    best = max(sizes, key=sizes.__getitem__)
-    return best if sizes[best] > 0 else None
+    scripts = [script for script, letters in _LETTERS.items() if letters.search(plain)]
+    if len(scripts) < 2:
+        return scripts[0] if scripts else None
+    return max(scripts, key=lambda script: len("".join(_LETTERS[script].findall(plain))) / _LETTERS_PER_WORD[script])
 
 
 def language_of(text: str) -> str | None:

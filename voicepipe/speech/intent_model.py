@@ -15,10 +15,10 @@ References
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from voicepipe.speech.identify import SCRIPT_LANGUAGES
 from voicepipe.speech.intent_patterns import read_patterns
@@ -54,8 +54,7 @@ class RequestWeights:
     doubt_below: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Opinion(NamedTuple):
     """What the model makes of a text.
 
     Attributes
@@ -65,18 +64,22 @@ class Opinion:
         Logit from which on it is a request although no rule says so.
     doubtful : bool
         Whether it is none although a rule says so.
-    by_token : tuple of float
-        What each token of the text adds to the logit.
+    parts : tuple of (float, sequence of int, sequence of float)
+        What adds to the logit, in two parts: a factor, tokens, and what each of these adds.
     """
 
     logit: float
     sure_from: float
     doubtful: bool
-    by_token: tuple[float, ...]
+    parts: tuple[tuple[float, Iterable[int], Sequence[float]], ...]
 
     def span(self, heard: TokenizedText) -> tuple[int, int]:
         """Return the words that speak most for a request, as positions in ``heard.text``."""
-        first, last = _strongest(heard.tokens, self.by_token)
+        by_token = [0.0] * len(heard.tokens)
+        for factor, places, weights in self.parts:
+            for at, weight in zip(places, weights, strict=True):
+                by_token[at] += factor * weight
+        first, last = _strongest(heard.tokens, by_token)
         return heard.starts[first], heard.starts[last + 1]
 
 
@@ -130,7 +133,6 @@ class RequestModel:
 class _Language:
     def __init__(self, weights: RequestWeights, *, words_apart: bool) -> None:
         self._weights = weights
-        self._by_bucket = weights.pieces.tolist()
         self._spelling = SpellingWeights(weights.pieces, words_apart=words_apart)
 
     def weigh(self, book: PhraseBook, heard: TokenizedText) -> Opinion | None:
@@ -140,18 +142,14 @@ class _Language:
         spelled = self._spelling.weigh(heard.tokens)
         unit_scale = 1.0 / math.sqrt(max(spelled.size, 1))
         pattern_scale = PATTERN_SCALE / math.sqrt(len(patterns))
-        by_token = [0.0] * len(heard.tokens)
-        for at, weight in zip(spelled.firsts, spelled.weights, strict=True):
-            by_token[at] += unit_scale * weight
-        by_bucket = self._by_bucket
-        for at, one in zip(patterns.values(), buckets(patterns, bits=HASH_BITS), strict=True):
-            by_token[at] += pattern_scale * by_bucket[one]
-        logit = self._weights.intercept + sum(by_token)
+        by_bucket = self._spelling.by_bucket
+        weights = [by_bucket[one] for one in buckets(patterns, bits=HASH_BITS)]
+        logit = self._weights.intercept + unit_scale * sum(spelled.weights) + pattern_scale * sum(weights)
         return Opinion(
             logit=logit,
             sure_from=self._weights.sure_from,
             doubtful=logit < self._weights.doubt_below,
-            by_token=tuple(by_token),
+            parts=((unit_scale, spelled.firsts, spelled.weights), (pattern_scale, patterns.values(), weights)),
         )
 
 

@@ -58,6 +58,7 @@ def _concepts(book: PhraseBook, heard: TokenizedText, section: str) -> list[Conc
 
 
 def _patterns(tokens: Sequence[str], concepts: Sequence[Concept], *, asked: bool) -> dict[str, int]:
+    """Return the patterns of a text; its concepts come in their order."""
     found: dict[str, int] = {}
     for start, _, name in concepts:
         found.setdefault(f"P:{name}", start)
@@ -65,7 +66,9 @@ def _patterns(tokens: Sequence[str], concepts: Sequence[Concept], *, asked: bool
     for _, end, one in concepts:
         for start, _, two in concepts:
             gap = start - end
-            if 0 <= gap <= PAIR_TOKENS and sentence[end] == sentence[start]:
+            if gap > PAIR_TOKENS:
+                break
+            if gap >= 0 and sentence[end] == sentence[start]:
                 found.setdefault(f"O:{one}>{two}", start)
                 if gap <= 1:
                     found.setdefault(f"N:{one}>{two}", start)

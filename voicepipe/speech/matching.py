@@ -5,18 +5,18 @@ it to fit: tokens, and pairs of neighbouring tokens. A `Finder` looks the phrase
 few that are left.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from voicepipe.speech.elements import Element, Fixed, tree_of
 from voicepipe.speech.tokens import CodedText
 
-_Hit = tuple[int, int, int, int, int]
-"""A rule's place, where it begins, its phrase's number, which of the phrase's strings it is, and where it ends."""
+_Hit = tuple[int, int, int, int]
+"""Where a rule begins, its phrase's number, which of the phrase's strings it is, and where it ends."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
     """A named set of phrases.
 
@@ -72,34 +72,43 @@ class Finder:
         self._known = frozenset(self._bits)
         self._meets: dict[str, int] = {}  # what was heard so far
 
-    def find(self, section: str, text: CodedText) -> list[tuple[int, list[tuple[int, int]]]]:
-        """Return the places of a section's rules that fit, in their order, each with where it does.
+    def find(self, section: str, text: CodedText) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+        """Yield the places of a section's rules that fit, in their order, each with where it does.
 
-        See `PhraseBook.find_tokens`.
+        See `PhraseBook.find_tokens`. A rule is tried when those before it were taken.
         """
         found = text.found.get(self)
         if found is None:
             found = text.found[self] = self._looked_up(text), self._possible(text)
         looked_up, possible = found
         of, own = self._sections[section]
-        hits: list[_Hit] = looked_up.get(of, [])
-        if possible & own:
-            hits = hits + self._tried(text, possible & own)
-        if not hits:
-            return []
-        hits.sort()
-        spans: dict[int, list[tuple[int, int]]] = {}
-        before = (-1, -1)
-        for place, at, _, _, end in hits:
-            if before != (place, at):
-                spans.setdefault(place, []).append((at, end))
-                before = place, at
-        return list(spans.items())
-
-    def _looked_up(self, text: CodedText) -> dict[int, list[_Hit]]:
-        """Return where phrases fit that are spelled out, by section."""
-        codes, tree = text.codes, self._tree
+        possible &= own
         hits: dict[int, list[_Hit]] = {}
+        untried: dict[int, list[tuple[int, Element]]] = {}
+        for place, hit in looked_up.get(of, ()):
+            hits.setdefault(place, []).append(hit)
+        while possible:
+            last = possible.bit_length() - 1
+            possible -= 1 << last
+            place, number, phrase = self._phrases[last]
+            untried.setdefault(place, []).append((number, phrase))
+        for place in sorted(hits.keys() | untried.keys()):
+            mine = hits.get(place, [])
+            for number, phrase in untried.get(place, ()):
+                fit = phrase.fit
+                mine += [
+                    (at, number, 0, ends[0])
+                    for at in text.places(phrase.first, opening=phrase.opens)
+                    if (ends := fit(text, at))
+                ]
+            if mine:
+                mine.sort(reverse=True)
+                yield place, sorted({at: (at, end) for at, _, _, end in mine}.values())
+
+    def _looked_up(self, text: CodedText) -> dict[int, list[tuple[int, _Hit]]]:
+        """Return where phrases fit that are spelled out, by section, each with its rule's place."""
+        codes, tree = text.codes, self._tree
+        hits: dict[int, list[tuple[int, _Hit]]] = {}
         for at, code in enumerate(codes):
             branch = tree.get(code)
             if branch is None:
@@ -109,7 +118,7 @@ class Finder:
                 branch = following
                 end += 1
             for of, place, number, rank, length in branch[""]:
-                hits.setdefault(of, []).append((place, at, number, rank, at + length))
+                hits.setdefault(of, []).append((place, (at, number, rank, at + length)))
         return hits
 
     def _possible(self, text: CodedText) -> int:
@@ -124,17 +133,3 @@ class Finder:
         for shift in self._shifts:
             possible &= met >> shift
         return possible
-
-    def _tried(self, text: CodedText, possible: int) -> list[_Hit]:
-        hits: list[_Hit] = []
-        while possible:
-            last = possible.bit_length() - 1
-            possible -= 1 << last
-            place, number, phrase = self._phrases[last]
-            fit = phrase.fit
-            hits += [
-                (place, at, number, 0, found[0])
-                for at in text.places(phrase.first, opening=phrase.opens)
-                if (found := fit(text, at))
-            ]
-        return hits

@@ -81,6 +81,7 @@ class Compiler:
         self._tokenizer = tokenizer
         self._read: dict[str, Element] = {}
         self._by_word: dict[str, tuple[tuple[str, ...], list[str]]] = {}
+        self._by_alternative: dict[str, list[str]] = {}
 
     def rule(self, name: str, phrases: Sequence[str], where: str, *, settings: Mapping[str, Any]) -> Rule:
         """Return the rule of a name.
@@ -195,13 +196,17 @@ class Compiler:
 
     def _choice(self, phrase: str, where: str) -> Element:
         """Return what fits one of some sequences of words, parted by bars."""
+        known = self._by_alternative
         strings: list[str] = []
         for alternative in phrase.split("|"):
-            tokens, ways = self._spoken(alternative.split(), where, phrase)
-            if self._tokenizer.replaces(tokens):
-                raise ConfigError(
-                    f"{where}: {alternative.strip()!r} in {phrase!r} never occurs: it is a filler or is rewritten."
-                )
+            ways = known.get(alternative)
+            if ways is None:
+                tokens, ways = self._spoken(alternative.split(), where, phrase)
+                if self._tokenizer.replaces(tokens):
+                    raise ConfigError(
+                        f"{where}: {alternative.strip()!r} in {phrase!r} never occurs: it is a filler or is rewritten."
+                    )
+                known[alternative] = ways
             strings += ways
         return Fixed(sorted(strings, key=_is_single))  # single tokens are preferred least
 

@@ -73,21 +73,20 @@ class PhraseBook:
     rules: Mapping[str, tuple[Rule, ...]]
     _finder: Finder = field(init=False, repr=False, compare=False)
 
-    def find(self, section: str, text: TokenizedText) -> list[tuple[Rule, list[tuple[int, int]]]]:
-        """Return the rules of a section that fit a text of the book's tokenizer, in their order, with where they do.
+    def find(self, section: str, text: TokenizedText) -> Iterator[tuple[Rule, list[tuple[int, int]]]]:
+        """Yield the rules of a section that fit a text of the book's tokenizer, in their order, with where they do.
 
         Where a rule fits is in positions of ``text.text``, half open, at most once from each token on, left to right.
+        What is not asked for is not looked for.
         """
-        starts = text.starts
-        return [
-            (rule, [(starts[first], starts[last]) for first, last in places])
-            for rule, places in self.find_tokens(section, text)
-        ]
+        for rule, places in self.find_tokens(section, text):
+            yield rule, [(text.starts[first], text.starts[last]) for first, last in places]
 
-    def find_tokens(self, section: str, text: TokenizedText) -> list[tuple[Rule, list[tuple[int, int]]]]:
-        """Return what `find` does, with where in positions among ``text.tokens``."""
+    def find_tokens(self, section: str, text: TokenizedText) -> Iterator[tuple[Rule, list[tuple[int, int]]]]:
+        """Yield what `find` does, with where in positions among ``text.tokens``."""
         rules = self.rules[section]
-        return [(rules[number], places) for number, places in self._finder.find(section, text.coded)]
+        for number, places in self._finder.find(section, text.coded):
+            yield rules[number], places
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_finder", Finder(self.rules))

@@ -9,6 +9,7 @@ References
 .. [1] Weinberger et al., "Feature hashing for large scale multitask learning", ICML 2009.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -86,17 +87,23 @@ class SpellingWeights:
     weights : ndarray, shape (2 ** bits,), float64
         By bucket.
     words_apart : bool
+
+    Attributes
+    ----------
+    by_bucket : sequence of float
     """
 
     def __init__(self, weights: DoubleArray, *, words_apart: bool) -> None:
         self._words_apart = words_apart
-        self._by_bucket = by_bucket = weights.tolist()
+        self.by_bucket = by_bucket = array("d", weights)
         self._mask = len(by_bucket) - 1
         bits = self._mask.bit_length()
 
         @lru_cache(maxsize=CACHED_WORDS)
         def known(token: str) -> _Word:
             word = _shown(token)
+            if word and word != token:
+                return known(word)  # all numbers are one
             found = spelling(word, words_apart=words_apart, bits=bits) if word else []
             return _Word(sum([by_bucket[one] for one in found]), len(found), word.encode(), crc32(f"{word} ".encode()))
 
@@ -108,21 +115,22 @@ class SpellingWeights:
         A hash of two words goes on from the hash of the first (CRC-32 is computed from left to right), so no unit is
         ever put together.
         """
-        by_bucket, mask = self._by_bucket, self._mask
-        known = [self._known(token) for token in tokens]
-        firsts = [index for index, word in enumerate(known) if word[1]]
-        weights = [word[0] for word in known if word[1]]
+        if not tokens:
+            return Spelled([], [], 0)
+        by_bucket, mask = self.by_bucket, self._mask
+        own, sizes, characters, begun = zip(*map(self._known, tokens), strict=True)
+        firsts = [index for index, size in enumerate(sizes) if size]
+        weights = list(own) if len(firsts) == len(own) else [own[index] for index in firsts]
         if self._words_apart:
-            size = sum([word[1] for word in known])
-            pairs = [by_bucket[crc32(two[2], one[3]) & mask] for one, two in pairwise(known)]
-            return Spelled([*firsts, *range(len(pairs))], weights + pairs, size + len(pairs))
-        characters = [word[2] for word in known]
-        hashes = [crc32(one) for one in characters]
+            pairs = [by_bucket[crc32(two, one) & mask] for one, two in zip(begun, characters[1:], strict=False)]
+            return Spelled([*firsts, *range(len(pairs))], weights + pairs, sum(sizes) + len(pairs))
+        words = firsts
+        hashes = list(map(crc32, characters))
         for length in range(1, _CHARACTERS):
-            hashes = [crc32(following, begun) for begun, following in zip(hashes, characters[length:], strict=False)]
-            begun = [index for index, word in enumerate(known[: len(hashes)]) if word[1]]
-            firsts += begun
-            weights += [by_bucket[hashes[index] & mask] for index in begun]
+            hashes = list(map(crc32, characters[length:], hashes))
+            words = [index for index in words if index < len(hashes)]
+            firsts = firsts + words
+            weights += [by_bucket[hashes[index] & mask] for index in words]
         return Spelled(firsts, weights, len(weights))
 
 

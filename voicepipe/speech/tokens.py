@@ -8,7 +8,7 @@ characters it came from, so that what was found can be quoted as it was said.
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, takewhile
 from operator import add
@@ -30,6 +30,8 @@ _ENDS = frozenset(".!?。\n")
 _HAN_CHARACTER = re.compile(f"[{_HAN}]")
 _FIRST_CODE = 0x10000
 """Beyond the characters for which `re` makes a set a bitmap of 64 Ki, which takes longer to compile than to use."""
+CACHED_TOKENS = 20_000
+"""Tokens that a vocabulary keeps at hand beside its own."""
 _MAX_STUTTER = 3
 """Tokens of the longest repetition that counts as a stutter: "can I can I speak" """
 
@@ -95,7 +97,7 @@ class TokenizedText:
 
     @property
     def spans(self) -> Sequence[tuple[int, int]]:
-        """Characters of `original` that each token came from, half open; worked out anew each time."""
+        """Characters of `original` that each token came from, half open."""
         places = _places(self.original)
         if self._origins is None:
             return places
@@ -141,7 +143,7 @@ class CodedText:
         By whom phrases were looked for: what was found at first sight.
     """
 
-    __slots__ = ("_places", "codes", "found", "looked", "present")
+    __slots__ = ("codes", "found", "looked", "present")
 
     END = "\x00"
     """No token's code."""
@@ -151,10 +153,9 @@ class CodedText:
         self.present = frozenset(codes).union(map(add, codes, codes[1:]))
         self.looked: dict[tuple[object, int], Sequence[int]] = {}
         self.found: dict[object, Any] = {}
-        self._places: dict[str, list[int]] | None = None
 
     def places(self, codes: frozenset[str] | None, *, opening: bool = False) -> Iterable[int]:
-        """Return where a token has one of these codes, in no order; None stands for all codes.
+        """Return where a token has one of these codes; None stands for all codes.
 
         With `opening`, only the starts of sentences count.
         """
@@ -162,16 +163,26 @@ class CodedText:
             return [place for place in self._openings() if codes is None or self.codes[place] in codes]
         if codes is None:
             return range(len(self.codes) - 1)
-        if self._places is None:
-            self._places = {}
-            for place, code in enumerate(self.codes):
-                self._places.setdefault(code, []).append(place)
-        known = self._places
-        return [place for code in codes & self.present for place in known[code]]
+        return [place for place, code in enumerate(self.codes) if code in codes]
 
     def _openings(self) -> list[int]:
         codes = self.codes
         return [0, *(place for place in range(1, len(codes) - 1) if codes[place - 1] == Vocabulary.HARD)]
+
+
+class _Codes(dict[str, str]):
+    """Codes by token; that of a token which is not in it is found out, and kept as long as there is room."""
+
+    def __init__(self, codes: Mapping[str, str], find_out: Callable[[str], str]) -> None:
+        super().__init__(codes)
+        self._find_out = find_out
+        self._room = len(codes) + CACHED_TOKENS
+
+    def __missing__(self, token: str) -> str:
+        code = self._find_out(token)
+        if len(self) < self._room:
+            self[token] = code
+        return code
 
 
 class Vocabulary:
@@ -199,12 +210,11 @@ class Vocabulary:
         self._shortest = self._lengths[-1] if self._lengths else 0
         self._stems = {beginning[: self._shortest] for beginning in self._beginnings}
         self._sorted = sorted([*self._codes.items(), *self._beginnings.items()])
-        self._known = {HARD_BREAK: self.HARD, SOFT_BREAK: self.SOFT} | self._codes
+        self._known = _Codes({HARD_BREAK: self.HARD, SOFT_BREAK: self.SOFT} | self._codes, self._by_beginning)
 
     def encode(self, tokens: Iterable[str]) -> str:
         """Return one character for each token."""
-        known = self._known
-        return "".join([known.get(token) or self._by_beginning(token) for token in tokens])
+        return "".join(map(self._known.__getitem__, tokens))
 
     def code(self, token: str) -> str:
         """Return the character of a token of the vocabulary."""
@@ -354,6 +364,7 @@ def _cut(text: str) -> tuple[str, ...]:
     return tuple(tokens)
 
 
+@lru_cache(maxsize=4)
 def _places(text: str) -> list[tuple[int, int]]:
     """Return the characters that each token of `_cut` came from, half open; of breaks made one, the last."""
     plain, origins = _fold(text)

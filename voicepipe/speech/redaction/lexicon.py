@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 ROLES = (
     "filler", "homophone", "link", "copula", "unit", "year_before", "month", "ordinal", "date_link", "date_unit", "at",
@@ -45,8 +45,7 @@ _HAN_CHARACTER = re.compile(f"[{HAN}]")
 SENTENCE_END = frozenset(".?!。？！;；")
 
 
-@dataclass(frozen=True, slots=True)
-class Cue:
+class Cue(NamedTuple):
     """A phrase that announces private data: tokens `first` to `last`, half open."""
 
     kind: str
@@ -202,7 +201,7 @@ class Lexicon:
             elif word.isascii():
                 sort, word = "w", word.lower()
                 role = exact.get(word, 0)
-            elif _HAN_CHARACTER.match(word) or word in self._long_han:
+            elif word in self._long_han if len(word) > 1 else _HAN_CHARACTER.match(word):
                 sort, role = "h", exact.get(word, 0)
             else:
                 sort, word = "w", word.lower()

@@ -7,7 +7,7 @@ by which a repetition is known (`voicepipe.speech.redaction.said`) are not store
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from voicepipe.speech.redaction.kinds import Kind
 from voicepipe.speech.redaction.said import Said
@@ -38,8 +38,7 @@ REFERENCE_PATIENCE = 3
 _MAX_EXPECTED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(NamedTuple):
     """Private data that may come next.
 
     Attributes
@@ -106,7 +105,7 @@ class Memory:
     def pass_utterance(self, *, heard: Collection[str] = ()) -> None:
         """Let one utterance go by; what was heard in it does not lapse."""
         self.expected = tuple(
-            replace(one, utterances_left=max(one.utterances_left - 1, 1))
+            one._replace(utterances_left=max(one.utterances_left - 1, 1))
             for one in self.expected
             if one.utterances_left > 1 or one.kind in heard
         )

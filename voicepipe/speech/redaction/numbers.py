@@ -9,7 +9,7 @@ claim, contract) stays, whatever its length, unless its check digits say that it
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from voicepipe.speech.redaction.kinds import (
     Kind,
@@ -81,8 +81,7 @@ _NOT_OPENING = frozenset(
 _PLUS = frozenset({"+", "plus", "плюс", "加"})
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """A private number, for the memory: its kind and digits, whether it may go on, whether it corrects another."""
 
     kind: Kind

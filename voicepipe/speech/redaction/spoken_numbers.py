@@ -6,7 +6,7 @@ hundred and eleven"). A `Run` is a sequence of atoms with nothing between but se
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from voicepipe.speech.redaction.lexicon import ROLE, Lexicon, Tokens
 
@@ -30,8 +30,7 @@ _WHEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     """One number as it was said.
 
     Attributes
@@ -57,8 +56,7 @@ class Atom:
     attached: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Atoms that may be one number."""
 
     atoms: tuple[Atom, ...]
