@@ -147,7 +147,7 @@ def test_more_stress_never_delays_the_alarm(scores: list[float], rises: list[flo
 @given(
     pieces=st.lists(st.floats(0.1, 8.0), min_size=1, max_size=8),
     before=st.integers(0, 30),
-    gap_s=st.floats(0.0, 0.5),
+    gap_s=st.floats(0.0, 3.0),
     budget=st.sampled_from([0.1, 1.0, 100.0, 100_000.0]),
 )
 @settings(max_examples=150, deadline=None)
@@ -173,6 +173,19 @@ def test_cutting_an_outburst_adds_no_evidence(parts: int, stress: float) -> None
         cut.update(utterance(i, stress, start_s=10.0 + i * 4.5 / parts, speech_s=6.0 / parts, confidence=1.0))
     gain = cut.log_e - whole.log_e
     assert gain < np.log1p(parts * 6.0 / 10.0), "more than the little time that entered"
+
+
+def test_sentences_of_one_outburst_are_evidence_of_their_own_but_count_once() -> None:
+    heard, one_breath = detector(), detector()
+    for i, start_s in enumerate((10.0, 12.5)):
+        heard.update(utterance(i, STRESSED, start_s=start_s, speech_s=1.5, confidence=1.0))
+        one_breath.update(utterance(i, STRESSED, start_s=start_s, speech_s=2.4, confidence=1.0))
+    assert heard.log_e > one_breath.log_e + 1.0
+    three = detector(min_utterances=2, min_stressed_speech_s=0.0, false_alarms_per_100_call_hours=1e6)
+    for i, start_s in enumerate((10.0, 12.5, 14.9)):
+        assert three.update(utterance(i, 1.0, start_s=start_s, speech_s=1.5)) == ()
+    assert not three.persistent
+    assert three.update(utterance(3, 1.0, start_s=17.0))
 
 
 def test_minimum_of_speech_and_utterances_holds_at_any_budget() -> None:

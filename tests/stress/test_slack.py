@@ -22,7 +22,7 @@ def peaks(calls: CalmCalls) -> np.ndarray:
 def calm_peaks(request: pytest.FixtureRequest) -> np.ndarray:
     """Highest evidence of each of 100,000 calls; the callers are those that the bound assumes."""
     words_mean = None if request.param == "voice" else WORDS_MEAN
-    return peaks(simulate([SPREAD] * UTTERANCES, calls=CALLS, seed=0, words_mean=words_mean))
+    return peaks(simulate([SPREAD] * UTTERANCES, calls=CALLS, seed=0, words_mean=words_mean, neighbours_alike=0.0))
 
 
 @pytest.mark.slow
@@ -49,6 +49,13 @@ def test_taking_utterances_for_independent_breaks_the_bound() -> None:
         alarms |= np.log(evidence.voice[:, 0].mean(axis=-1)) >= log_bound(30.0)
     allowed = 0.3 * CALL_HOURS * utterances / UTTERANCES
     assert binomtest(int(alarms.sum()), calls, allowed, alternative="greater").pvalue < 1e-3
+
+
+def test_simulated_neighbours_are_alike_and_each_is_still_of_the_law() -> None:
+    calls = simulate([(0.5, 0.8)] * UTTERANCES, calls=20_000, seed=4, neighbours_alike=0.3)
+    around = calls.z - calls.z.mean(axis=1, keepdims=True)
+    assert calls.z.std() == pytest.approx(np.hypot(0.5, 0.8), rel=0.01)
+    assert np.mean(around[:, 1:] * around[:, :-1]) / np.mean(around**2) == pytest.approx(0.3, abs=0.03)
 
 
 def test_simulated_words_scatter_over_callers_and_follow_the_voice() -> None:

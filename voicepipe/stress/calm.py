@@ -21,14 +21,13 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
-from scipy.stats import chi2
+from scipy.special import gammaincinv, ndtri
 
 from voicepipe.stress.evidence import WORD_STAKES, log_bound
 from voicepipe.stress.slack import BUDGETS, log_slack
 from voicepipe.types import DoubleArray, ModelError, StressScore
 
-FORMAT = 6
+FORMAT = 7
 """Version of the arrays and of the evidence that their slack was measured for."""
 WORDS_MEAN = 0.05
 """Mean `voicepipe.stress.evidence.outspokenness` of an ordinary calm caller that is bet against where no site has
@@ -146,7 +145,9 @@ def _spread(z: DoubleArray, caller: npt.NDArray[np.intp]) -> tuple[float, float]
     variance = (z - means[caller])[repeated] ** 2 * count / (count - 1.0)
     within = float(np.average(variance, weights=1.0 / count))
     between = max(0.0, float(np.var(means, ddof=1)) - within * float(np.mean(1.0 / counts)))
-    between *= (n_callers - 1) / float(chi2.ppf(1.0 - SPREAD_CONFIDENCE, n_callers - 1)) * (1.0 + 1.0 / n_callers)
+    # The quantile of chi-square with k degrees of freedom; scipy.stats takes a second to load.
+    least = 2.0 * float(gammaincinv((n_callers - 1) / 2, 1.0 - SPREAD_CONFIDENCE))
+    between *= (n_callers - 1) / least * (1.0 + 1.0 / n_callers)
     return float(np.sqrt(between)), float(np.sqrt(max(within, 1e-4)))
 
 

@@ -8,9 +8,11 @@ caller being calm accumulates over the call from the voice and, where there is a
 * the run of stressed speech that it rests on has `min_utterances` outbursts and `min_stressed_speech_s` seconds.
 
 An utterance counts as stressed by its voice or by its words. The second condition only ever removes alarms. Utterances
-that begin within `outburst_s` of the first of them are one outburst: they share a total weight of 1, so by Hölder's
-inequality their product is an e-value however strongly they depend, and they count once. So one outburst, however
-extreme and however it was cut, never opens an episode.
+that begin within `outburst_s` of the first of them are one outburst and count once. So one outburst, however extreme
+and however it was cut, never opens an episode. Pieces of one breath, less than `BREATH_S` apart within an outburst,
+share a total weight of 1 besides, so by Hölder's inequality their product is an e-value however strongly they depend:
+to cut speech otherwise adds no evidence. Utterances apart from each other are evidence of their own; how far they
+resemble each other is part of the law that the level is calibrated on (`voicepipe.stress.slack`).
 
 Where a run begins and an episode ends is told by Page's CUSUM (Biometrika 41, 1954) of the evidence against an ordinary
 caller. Everything is nondecreasing in every score: more stress never delays an alarm. Nothing here depends on when or
@@ -39,6 +41,9 @@ from voicepipe.types import (
 
 ORDINARY = (0, 0)
 """Offset and stake by which the onset and the end of an episode are located: an ordinary caller, plain stress."""
+
+BREATH_S = 0.5
+"""Speech that goes on within this time is of the same breath: shorter silences are within what somebody says."""
 
 MIN_TRANSCRIBED = 0.5
 """From this share of the utterances so far, words count; below, most were shed, and the voice decides alone."""
@@ -146,7 +151,9 @@ class EpisodeDetector:
         self._heard_s = 0.0
         self._burst = -1
         self._burst_start_s = -np.inf
-        self._burst_weight = 0.0
+        self._breath_start_s = -np.inf
+        self._breath_end_s = -np.inf
+        self._breath_weight = 0.0
         self._onset = 0.0
         self._run: list[_Stressed] = []
         self._open = False
@@ -249,18 +256,22 @@ class EpisodeDetector:
         return None if utterance.frustration is None else utterance.frustration.prob
 
     def _weigh(self, utterance: ScoredUtterance, score: StressScore | None) -> float:
-        """Return the utterance's weight, within what is left to its outburst.
+        """Count the outburst that the utterance belongs to, and return its weight within what is left to its breath.
 
         The square root, since p-values are against calm speech of the same kind and know half of it already.
         """
-        if utterance.start_s >= self._burst_start_s + self._config.outburst_s:
+        begun_s, outburst_s = utterance.start_s, self._config.outburst_s
+        if begun_s >= self._burst_start_s + outburst_s:
             self._burst += 1
-            self._burst_start_s = utterance.start_s
-            self._burst_weight = 0.0
+            self._burst_start_s = begun_s
+        if begun_s >= self._breath_end_s + BREATH_S or begun_s >= self._breath_start_s + outburst_s:
+            self._breath_start_s = begun_s
+            self._breath_weight = 0.0
+        self._breath_end_s = max(self._breath_end_s, utterance.end_s)
         length = min(1.0, max(0.0, utterance.speech_s) / self._config.full_weight_speech_s)
         confidence = 1.0 if score is None else min(1.0, max(0.0, score.confidence))
-        weight = min(float(np.sqrt(length * confidence)), 1.0 - self._burst_weight)
-        self._burst_weight += weight
+        weight = min(float(np.sqrt(length * confidence)), 1.0 - self._breath_weight)
+        self._breath_weight += weight
         return weight
 
     def _follow(self, utterance: ScoredUtterance, gain: float, *, stressed: bool) -> None:
@@ -335,8 +346,8 @@ class EpisodeDetector:
             "transcribed": self._transcribed,
             "heard_s": self._heard_s,
             "burst": self._burst,
-            "burst_start_s": None if np.isinf(self._burst_start_s) else self._burst_start_s,
-            "burst_weight": self._burst_weight,
+            "burst_start_s": None if self._burst < 0 else self._burst_start_s,
+            "breath": None if self._burst < 0 else [self._breath_start_s, self._breath_end_s, self._breath_weight],
             "onset": self._onset,
             "run": [[s.index, s.burst, s.start_s, s.end_s, s.speech_s, s.stress] for s in self._run],
             "open": self._open,
@@ -365,7 +376,8 @@ class EpisodeDetector:
         detector._heard_s = state["heard_s"]
         detector._burst = state["burst"]
         detector._burst_start_s = -np.inf if state["burst_start_s"] is None else state["burst_start_s"]
-        detector._burst_weight = state["burst_weight"]
+        if state["breath"] is not None:
+            detector._breath_start_s, detector._breath_end_s, detector._breath_weight = state["breath"]
         detector._onset = state["onset"]
         detector._run = [
             _Stressed(index=index, burst=burst, start_s=start_s, end_s=end_s, speech_s=speech_s, stress=stress)

@@ -53,7 +53,8 @@ population is not protected by it; such callers are only rare. Cells of the word
 same way, and a pair of cells has the product.
 
 **From bound to level.** Such bounds are loose, and what they give away is delay. `voicepipe.stress.slack` measures by
-how much, on simulated calls of calm callers of the same law, each utterance at the weight that utterances mostly have.
+how much, on simulated calls of calm callers of the same law, whose moods outlast an utterance, each utterance at the
+weight that utterances mostly have.
 The level used is the bound's, lowered by that slack: it is calibrated, not proved. Both hold as far as new callers
 follow the measured :math:`\tau` and :math:`\sigma`, and on average over references: one that rests on few callers may
 by chance be calmer than those to come. Only calls of unseen callers can show that they do.

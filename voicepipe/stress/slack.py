@@ -1,8 +1,9 @@
 """From the bound of the false-alarm budget to the level in use: measured on simulated calls of calm callers.
 
 `voicepipe.stress.evidence` proves a bound on false alarms; this module measures how much lower the level may be on calm
-callers of the same law as the measured ones. Nobody can prove the law itself: the words of simulated callers are more
-often frustrated where their voice is unusual, which no corpus at hand can measure and which is taken with a margin.
+callers of the same law as the measured ones. Nobody can prove the law itself. What no corpus at hand can measure is
+taken with a margin: a simulated caller's moods outlast an utterance, and their words are more often frustrated where
+their voice is unusual.
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,18 @@ from voicepipe.stress.evidence import WORD_SPREAD, Evidence, bets, log_bound, wo
 from voicepipe.types import DoubleArray
 
 CALL_HOURS = 0.1
-UTTERANCES_PER_CALL_HOUR = 480
-"""Shape of the simulated calls: 6 minutes, an utterance of the caller every 7.5 s."""
+UTTERANCES_PER_CALL_HOUR = 660
+"""Shape of the simulated calls: 6 minutes, as many utterances as the calls of ``scripts/evaluate_calls.py`` have."""
 UTTERANCE_WEIGHT = 0.81
 """Weight of the simulated utterances: a second of speech or more, at the square root of 0.65, the median confidence
-that ``scripts/evaluate_calls.py`` prints. Its calls have more utterances, but the pieces of one outburst share one."""
+that ``scripts/evaluate_calls.py`` prints."""
 EARLY_UTTERANCES = 4
 """Utterances of a simulated call whose baseline is not ready."""
-COOL_DOWN_UTTERANCES = 8
+COOL_DOWN_UTTERANCES = 11
 """Utterances after an alarm in which a simulated call cannot alarm again."""
+NEIGHBOURS_ALIKE = 0.15
+"""Correlation of a calm caller's voice from one utterance to the next. Moods explain 0.27 of it
+(``scripts/evaluate_calls.py`` prints it), so it is as if a mood held every other time."""
 WORDS_MARGIN = 2.0
 """The bets on words are made against this many times the frustration that the words of simulated callers show."""
 WORDS_FOLLOW_VOICE = 0.5
@@ -112,7 +116,14 @@ class CalmCalls:
         return np.array(levels)
 
 
-def simulate(spreads: Sequence[Spread], *, calls: int, seed: int, words_mean: float | None = None) -> CalmCalls:
+def simulate(
+    spreads: Sequence[Spread],
+    *,
+    calls: int,
+    seed: int,
+    words_mean: float | None = None,
+    neighbours_alike: float = NEIGHBOURS_ALIKE,
+) -> CalmCalls:
     """Simulate calls of calm callers.
 
     Parameters
@@ -123,10 +134,14 @@ def simulate(spreads: Sequence[Spread], *, calls: int, seed: int, words_mean: fl
     seed : int
     words_mean : float, optional
         What the bets on words will be made against; without it the calls have no transcript.
+    neighbours_alike : float
+        Correlation, around the caller's offset, of an utterance's normal score with the next one's, 0..1.
     """
     rng = np.random.default_rng(seed)
     between_sd, within_sd = np.array(spreads).T
     noise = rng.standard_normal((calls, len(spreads)))
+    for t in range(1, len(spreads)):
+        noise[:, t] = neighbours_alike * noise[:, t - 1] + np.sqrt(1.0 - neighbours_alike**2) * noise[:, t]
     z = rng.standard_normal((calls, 1)) * between_sd + within_sd * noise
     if words_mean is None:
         return CalmCalls(spreads=spreads, z=z, words=None, words_mean=0.0)
