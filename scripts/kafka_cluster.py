@@ -9,6 +9,7 @@ over TLS for the user `USER`, with certificates of a CA made on the spot.
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import random
@@ -31,8 +32,8 @@ _LOG4J_VERSION = "2.25.4"
 USER = "voicepipe"
 PASSWORD = "only-for-tests"  # noqa: S105
 
-_READY_TIMEOUT_S = 90.0
-_END_TIMEOUT_S = 30.0
+_READY_TIMEOUT_S = 300.0
+_END_TIMEOUT_S = 120.0
 _PR_SET_PDEATHSIG = 1
 
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -73,6 +74,14 @@ def fetch_jars() -> Path:
     if (cache / "complete").exists():
         return cache
     cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests in several processes ask at once
+        if not (cache / "complete").exists():
+            _fetch_into(cache)
+    return cache
+
+
+def _fetch_into(cache: Path) -> None:
     (cache / "pom.xml").write_text(_POM)
     command = ["mvn", "-B", "-q", "-f", str(cache / "pom.xml"), "dependency:copy-dependencies"]
     done = subprocess.run(
@@ -83,7 +92,6 @@ def fetch_jars() -> Path:
             f"Maven could not fetch Kafka {KAFKA_VERSION}: {done.stdout[-800:]}{done.stderr[-800:]}"
         )
     (cache / "complete").touch()
-    return cache
 
 
 class KafkaCluster:

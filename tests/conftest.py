@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from tests.browser import Tab
 
-hypothesis.settings.register_profile("voicepipe", deadline=None)  # a busy machine is no failure
+hypothesis.settings.register_profile(
+    "voicepipe",
+    deadline=None,  # a busy machine is no failure
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=bool(
+        os.environ.get("CI")
+    ),  # a developer's run looks for new examples; one that lets in a change does not
+)
 hypothesis.settings.load_profile("voicepipe")
 
 _PLACES = ("VOICEPIPE_TEST_", "VOICEPIPE_CACHE_DIR", "VOICEPIPE_WHISPER_DIR")

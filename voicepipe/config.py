@@ -20,7 +20,7 @@ from voicepipe.events.reroute import RerouteConfig
 from voicepipe.gateways.config import ServeConfig
 from voicepipe.packaged import PACKAGE as PACKAGE
 from voicepipe.packaged import packaged
-from voicepipe.pipeline.call import AnalysisConfig
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.speech.whisper import WhisperConfig
 from voicepipe.speech.words import WordsConfig

@@ -289,7 +289,11 @@ def test_sample_rates_out_of_range(tmp_path: Path, rate_hz: int) -> None:
     ("suffix", "codec"),
     [("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("m4a", "aac"), ("ogg", "libopus")],
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_no_damage_gets_out_raw(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str, codec: str, data: st.DataObject

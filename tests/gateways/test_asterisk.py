@@ -19,9 +19,9 @@ import pytest
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
 
-from tests.gateways.asterisk import PATIENCE_S, VARIABLE, Asterisk, find_asterisk, put_sound, running
+from tests.gateways.asterisk import PATIENCE_S, VARIABLE, Asterisk, find_asterisk, put_sound, run_by_the_clock, running
 from tests.gateways.ear import Ear
-from tests.gateways.test_server import House, fetch, house, make_certificate, register, run
+from tests.gateways.test_server import House, fetch, house, make_certificate, register
 from tests.ports import unused_port
 from tests.synth import onset_s, tone
 from voicepipe.audio.codecs import Encoding, decode, encode
@@ -118,7 +118,7 @@ def test_audiosocket_channels_of_all_rates_are_heard_to_the_bit(home: Path, monk
                 assert (summary.call.gateway, summary.call.roles) == ("audiosocket", Roles.GIVEN)
             await asterisk.wait_until_idle()
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_the_audiosocket_application_is_heard_to_the_bit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_the_audiosocket_application_is_heard_to_the_bit(home: Path, monkeypatch
             np.testing.assert_array_equal(ear.samples("A1", Channel.CALLER), floats(sound))
             assert summary.reason == "end"
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_two_audiosockets_become_the_two_channels_of_their_call(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_two_audiosockets_become_the_two_channels_of_their_call(home: Path, monk
             assert summary.reason == "end"
             assert list(here.events) == ["A1"]
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 async def need_websocket(asterisk: Asterisk) -> None:
@@ -198,7 +198,7 @@ def test_websocket_channels_of_all_formats_are_heard_to_the_bit(
                 assert (summary.reason, summary.call.gateway, summary.call.roles) == ("end", "l16", Roles.UNKNOWN)
             await asterisk.wait_until_idle()
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_variables_of_the_dialplan_say_who_calls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +228,7 @@ def test_variables_of_the_dialplan_say_who_calls(home: Path, monkeypatch: pytest
             for channel, sound in zip((Channel.CALLER, Channel.AGENT), sounds.values(), strict=True):
                 np.testing.assert_array_equal(ear.samples("conf-12", channel), floats(np.tile(sound, 2)))
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_what_an_earlier_call_was_given_does_not_name_the_next(home: Path) -> None:
@@ -247,7 +247,7 @@ def test_what_an_earlier_call_was_given_does_not_name_the_next(home: Path) -> No
                 assert call_id != "first"
                 assert summary.call.roles is Roles.UNKNOWN
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 LINES: dict[str, Callable[[House, str], str]] = {
@@ -286,7 +286,7 @@ def test_asterisk_hangs_up_in_the_middle_of_a_word(home: Path, monkeypatch: pyte
             np.testing.assert_array_equal(heard, floats(sound[: len(heard)]))
             await asterisk.wait_until_idle()
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -301,7 +301,7 @@ def test_asterisk_takes_leave_when_we_hang_up(home: Path, line: str) -> None:
             assert "too_long" in here.outcomes()
             assert (await here.summary(await dial(here, asterisk, line))).reason == "hung_up"
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_a_uuid_that_nobody_registered_and_a_wrong_password_are_refused(home: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_uuid_that_nobody_registered_and_a_wrong_password_are_refused(home: Pa
             await asterisk.wait_until_idle()
             assert here.events == {}
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_a_password_that_is_a_clients_token_lets_asterisk_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +333,7 @@ def test_a_password_that_is_a_clients_token_lets_asterisk_in(home: Path, monkeyp
             assert (await here.summary(call_id)).reason == "end"
             np.testing.assert_array_equal(ear.samples(call_id, Channel.MIXED), floats(sound))
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_silences_on_the_line_keep_the_times_of_what_follows(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +357,7 @@ def test_silences_on_the_line_keep_the_times_of_what_follows(home: Path, monkeyp
                 np.testing.assert_array_equal(heard, floats(np.tile(sound, 2)))
                 assert summary.duration_s == pytest.approx(6.0, abs=0.5)
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_many_calls_at_once_are_each_heard_to_the_bit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +385,7 @@ def test_many_calls_at_once_are_each_heard_to_the_bit(home: Path, monkeypatch: p
                 assert (await here.summary(call_id)).reason == "end"
                 np.testing.assert_array_equal(ear.samples(call_id, Channel.MIXED), floats(sound))
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def test_asterisk_calls_over_tls(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +408,7 @@ def test_asterisk_calls_over_tls(home: Path, monkeypatch: pytest.MonkeyPatch) ->
                 assert (await here.summary(call_id)).reason == "end"
                 np.testing.assert_array_equal(ear.samples(call_id, Channel.MIXED), floats(sound))
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 class Rest:
@@ -500,7 +500,7 @@ def test_the_dialplan_of_the_documentation_listens_to_both_sides(home: Path, mon
             assert summary.call.queue == "billing"
             check_voices(ear, summary)
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -542,7 +542,7 @@ def test_an_application_that_snoops_lets_us_hear_both_sides(
             assert list(here.events) == ["conf-12"]
             check_voices(ear, summary)
 
-    run(scene)
+    run_by_the_clock(scene)
 
 
 def pitch_of(samples: FloatArray, *, rate_hz: int) -> float:

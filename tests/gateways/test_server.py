@@ -569,6 +569,21 @@ def test_a_request_that_is_never_whole_is_answered_and_closed() -> None:
     run(scene)
 
 
+def test_what_is_no_http_is_told_by_a_line_like_all_others() -> None:
+    async def scene() -> None:
+        async with house() as here:
+            with here.telemetry.with_libraries():
+                reader, writer = await asyncio.open_connection("127.0.0.1", here.server.port)
+                writer.write(b"no http at all\r\n\r\n")
+                assert (await asyncio.wait_for(reader.read(), PATIENCE_S)).startswith(b"HTTP/1.1 400")
+                writer.close()
+            (line,) = [json.loads(line) for line in here.log.getvalue().splitlines()]
+            assert (line["event"], line["level"], line["where"]) == ("library", "warning", "uvicorn.error")
+            assert line["reason"] == "Invalid HTTP request received."
+
+    run(scene)
+
+
 def test_idle_connections_beyond_the_limit_are_turned_away_and_a_call_goes_on() -> None:
     async def scene() -> None:
         async with house(limits=LimitsConfig(connections=400, request_s=60.0)) as here:

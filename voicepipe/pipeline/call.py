@@ -7,23 +7,21 @@ serves many calls drives the same object.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from voicepipe.consent import ConsentConfig, ConsentDecision, decide, erasure_of
+from voicepipe.consent import ConsentDecision, decide, erasure_of
+from voicepipe.pipeline.config import AnalysisConfig as AnalysisConfig
 from voicepipe.pipeline.findings import Findings
-from voicepipe.pipeline.requests import OnRequest
 from voicepipe.pipeline.track import Track, TrackFrames
 from voicepipe.ports import StressScorer, Transcriber, TranscriptionRequest, VoiceDetector, VoiceDetectorState
-from voicepipe.speech.language import LanguageConfig, LanguageTracker
-from voicepipe.speech.redact import RedactionConfig, Redactor
-from voicepipe.speech.segment import SegmenterConfig
+from voicepipe.speech.language import LanguageTracker
+from voicepipe.speech.redact import Redactor
 from voicepipe.speech.words import WordsReader
 from voicepipe.stress import prosody
 from voicepipe.stress.calm import CalmReference
-from voicepipe.stress.episode import EpisodeConfig
 from voicepipe.types import (
     SAMPLE_RATE_HZ,
     AudioChunk,
@@ -55,37 +53,6 @@ MIN_FRAMES = 4
 
 MOST_TOGETHER = 32
 """Utterances of a recording that are gathered to be recognised: enough that most find others that are alike."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalysisConfig:
-    """What an operator can set about the analysis of a call.
-
-    Attributes
-    ----------
-    segmenter : SegmenterConfig
-    episode : EpisodeConfig
-    transcribe_agent : bool
-        False leaves the agent's side without text; it is then not counted as missing coverage.
-    language : LanguageConfig
-    max_skew_s : float
-        Longest wait for a track that lags behind the others; after it the missing stretch counts as silence.
-    consent : ConsentConfig
-        How much of a call may be analysed on what basis.
-    redaction : RedactionConfig
-        What private data is masked in what was said, before anything else sees it.
-    human_requests : OnRequest
-        What a caller's request for a person does: `off`, `evidence` or `immediate`.
-    """
-
-    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
-    episode: EpisodeConfig = field(default_factory=EpisodeConfig)
-    transcribe_agent: bool = True
-    language: LanguageConfig = field(default_factory=LanguageConfig)
-    max_skew_s: float = 5.0
-    consent: ConsentConfig = field(default_factory=ConsentConfig)
-    redaction: RedactionConfig = field(default_factory=RedactionConfig)
-    human_requests: OnRequest = OnRequest.IMMEDIATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from voicepipe.pipeline.call import CallAnalysis
 from voicepipe.types import Channel, Recognition, Utterance
+
+if TYPE_CHECKING:
+    from voicepipe.pipeline.call import CallAnalysis
 
 _FIRST_COST_S = 0.1
 """Guess of what one utterance takes, until the first ones were measured."""
@@ -128,7 +131,7 @@ class Costs:
         self.understand_s = _mean(self.understand_s, took_s)
 
 
-def full_effort(analysis: CallAnalysis, utterance: Utterance) -> Effort:
+def full_effort(analysis: "CallAnalysis", utterance: Utterance) -> Effort:
     """Return what an utterance gets when there is time for everything."""
     if not analysis.wants_recognition(utterance):
         return Effort.NOTHING
