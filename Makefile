@@ -2,13 +2,13 @@
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-TESTERS := 2
+TESTERS := 0
 unexport PYTHONDONTWRITEBYTECODE # else each program that the tests start compiles the package anew
 
 .PHONY: help demo test check lint format fixtures clean
 help:
 	@echo "make demo    set up and run the main job on two sample calls (make demo FAST=1: faster than real time)"
-	@echo "make test    set up and run the whole test suite (make test TESTERS=4: in four processes instead of two)"
+	@echo "make test    set up and run the whole test suite (make test TESTERS=2: in two processes, quicker; tests that go by the clock may fail for it)"
 	@echo "make check   the developer's loop: ruff, mypy, import-linter, pytest without the slow tests"
 
 demo: $(VENV)/.demo

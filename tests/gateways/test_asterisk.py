@@ -444,15 +444,15 @@ class Rest:
 PITCHES_HZ = {"caller": 440.0, "agent": 1000.0}
 
 
-def put_voices(home: Path) -> str:
-    """Give each side a voice; return the extensions of two who speak at the same time."""
+def put_voices(home: Path, *, stay_s: int = 1) -> str:
+    """Give each side a voice; return the extensions of two who speak at the same time and then stay for a while."""
     dialplan = ""
     for role, pitch_hz in PITCHES_HZ.items():
         voice = encode(tone(1.5, rate_hz=8_000, frequency_hz=pitch_hz), encoding=Encoding.L16_LE)
         put_sound(home, role, np.frombuffer(voice, "<i2"), "sln")
         dialplan += (
-            f"exten = {role},1,Answer()\n same = n,Wait(2)\n same = n,Playback(HOME/{role})\n same = n,Wait(1)\n"
-            " same = n,Hangup()\n"
+            f"exten = {role},1,Answer()\n same = n,Wait(2)\n same = n,Playback(HOME/{role})\n"
+            f" same = n,Wait({stay_s})\n same = n,Hangup()\n"
         )
     return dialplan
 
@@ -507,7 +507,7 @@ def test_the_dialplan_of_the_documentation_listens_to_both_sides(home: Path, mon
 def test_an_application_that_snoops_lets_us_hear_both_sides(
     home: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    dialplan = put_voices(home)
+    dialplan = put_voices(home, stay_s=60)  # until they are told to go
     port = unused_port()
 
     async def scene() -> None:
