@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
     from tests.browser import Tab
 
+# A busy machine is no failure. A developer's run looks for new examples; one that lets in a change does not.
 hypothesis.settings.register_profile(
     "voicepipe",
-    deadline=None,  # a busy machine is no failure
+    deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    derandomize=bool(
-        os.environ.get("CI")
-    ),  # a developer's run looks for new examples; one that lets in a change does not
+    derandomize=bool(os.environ.get("CI")),
 )
 hypothesis.settings.load_profile("voicepipe")
 

@@ -19,7 +19,8 @@ from tests.stress.test_profile import FIT as SITE_FIT
 from voicepipe.calibration import Calibrated, CalibrateOptions, calibrate, hear_labelled, report
 from voicepipe.config import Settings
 from voicepipe.gateways.files import FileSource
-from voicepipe.pipeline.call import AnalysisConfig, Models
+from voicepipe.pipeline.call import Models
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.speech import weights
 from voicepipe.stress import slack
 from voicepipe.stress.labels import LabelError, read_labels

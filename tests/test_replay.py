@@ -30,7 +30,7 @@ from voicepipe.gateways.files import FileSource
 from voicepipe.gateways.senders import SENDERS, AudioHookSender
 from voicepipe.gateways.server import LiveServer
 from voicepipe.packaged import PACKAGE
-from voicepipe.pipeline.call import AnalysisConfig
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.pool import CallPool
 from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.replay import Replayed, ReplayOptions, replay

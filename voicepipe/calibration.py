@@ -15,7 +15,8 @@ from voicepipe.config import Settings
 from voicepipe.consent import decide
 from voicepipe.counting import counted
 from voicepipe.gateways.files import FileSource
-from voicepipe.pipeline.call import MOST_TOGETHER, AnalysisConfig, Models, analyze_call
+from voicepipe.pipeline.call import MOST_TOGETHER, Models, analyze_call
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.ports import Transcriber
 from voicepipe.service import Listener
 from voicepipe.stress.calibrate import LabelledCall, SiteFit, fit_site

@@ -32,7 +32,8 @@ from voicepipe.gateways.decoder import DecoderLimits
 from voicepipe.gateways.joining import JoiningConfig
 from voicepipe.gateways.senders import AudioHookSender
 from voicepipe.gateways.server import LiveServer
-from voicepipe.pipeline.call import AnalysisConfig, Models
+from voicepipe.pipeline.call import Models
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.pool import CallPool
 from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.telemetry import Telemetry

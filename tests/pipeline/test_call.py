@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import FakeDetector, FakeScorer, FakeTranscriber, calm_reference
-from voicepipe.pipeline.call import AnalysisConfig, CallAnalysis, Models, analyze_call
+from voicepipe.pipeline.call import CallAnalysis, Models, analyze_call
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.ports import TranscriptionRequest
 from voicepipe.types import (
     AudioChunk,

@@ -25,7 +25,8 @@ from tests.pipeline.test_pool import (
     talk,
 )
 from voicepipe.consent import ConsentConfig, QueueConsent
-from voicepipe.pipeline.call import AnalysisConfig, analyze_call
+from voicepipe.pipeline.call import analyze_call
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.pool import CallPool
 from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.types import (

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from tests.fakes import FakeDetector, FakeObserver, FakeScorer, FakeTranscriber, calm_reference
-from voicepipe.pipeline.call import AnalysisConfig, Models, analyze_call
+from tests.patience import until
+from voicepipe.pipeline.call import Models, analyze_call
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.pool import MOST_AT_ONCE, MOST_AT_ONCE_S, CallPool
 from voicepipe.pipeline.shedding import PoolConfig
 from voicepipe.ports import TranscriptionRequest
@@ -405,10 +407,7 @@ def run_gathered(names: Sequence[str]) -> tuple[Gathering, Told, FakeObserver]:
     assert transcriber.begun.wait(ALL_S)
     for name in names:
         push(pool, media(call_of(name, *BOTH), TRACKS))
-    deadline_s = time.monotonic() + ALL_S
-    while pool.n_waiting < 1 + 2 * len(STARTS_S) * len(names):
-        assert time.monotonic() < deadline_s
-        threading.Event().wait(0.01)
+    assert until(lambda: pool.n_waiting >= 1 + 2 * len(STARTS_S) * len(names), timeout_s=ALL_S)
     transcriber.go.set()
     assert pool.drain(ALL_S)
     assert pool.stop()
@@ -426,14 +425,6 @@ def test_what_waits_is_recognised_together_as_if_alone() -> None:
     for name in ("call-1", "call-2", "other"):
         alone = [*analyze_call(media(call_of(name, *BOTH), TRACKS), models=models(), config=AnalysisConfig())]
         assert told.events[name] == alone
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    deadline_s = time.monotonic() + ALL_S
-    while not holds():
-        assert time.monotonic() < deadline_s
-        threading.Event().wait(0.01)
 
 
 @contextmanager
@@ -456,8 +447,8 @@ def test_while_another_worker_recognises_utterances_gather_for_a_full_pass() -> 
         for number in range(MOST_AT_ONCE):
             assert transcriber.together == []
             push(pool, media(call_of(f"call-{number}", Channel.CALLER), {Channel.CALLER: talk(1, total_s=4.0)}))
-            until(lambda number=number: pool.n_waiting == number + 2)  # type: ignore[misc]
-        until(lambda: transcriber.together != [])
+            assert until(lambda number=number: pool.n_waiting == number + 2, timeout_s=ALL_S)  # type: ignore[misc]
+        assert until(lambda: transcriber.together != [], timeout_s=ALL_S)
         assert [len(some) for some in transcriber.together] == [MOST_AT_ONCE]
 
 
@@ -466,10 +457,10 @@ def test_an_utterance_gathers_no_longer_than_it_may() -> None:
     with one_worker_busy(clock=lambda: now_s) as (pool, transcriber, _):
         for name in ("call-1", "call-2"):
             push(pool, media(call_of(name, Channel.CALLER), {Channel.CALLER: talk(1, total_s=4.0)}))
-        until(lambda: pool.n_waiting == 3)
+        assert until(lambda: pool.n_waiting == 3, timeout_s=ALL_S)
         assert transcriber.together == []
         now_s = PATIENT.gather_s
-        until(lambda: transcriber.together != [])
+        assert until(lambda: transcriber.together != [], timeout_s=ALL_S)
         assert [len(some) for some in transcriber.together] == [2]
 
 

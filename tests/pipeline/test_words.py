@@ -8,7 +8,8 @@ import pytest
 from tests.fakes import FakeTranscriber
 from tests.pipeline.test_call import BOTH, RATE_HZ, call_of, media, models, stream, talk
 from voicepipe.consent import ConsentConfig
-from voicepipe.pipeline.call import AnalysisConfig, analyze_call
+from voicepipe.pipeline.call import analyze_call
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.requests import OnRequest
 from voicepipe.stress.episode import EpisodeConfig
 from voicepipe.types import (

@@ -32,7 +32,7 @@ from voicepipe.gateways.decoder import (
 from voicepipe.gateways.identity import CallIdentity, FieldMap, identify
 from voicepipe.gateways.ordering import Reorderer, TrackClock
 from voicepipe.gateways.twilio_dialects import Media, Track, first_of, read_media, read_pairs, tracks_of
-from voicepipe.gateways.twilio_payloads import ByteOrderSetting, PayloadDecoder, StreamFormat, read_format
+from voicepipe.gateways.twilio_payloads import ByteOrderSetting, PayloadDecoder, read_format
 from voicepipe.types import AudioInputError, Channel, MediaEvent, Roles
 
 
@@ -102,7 +102,6 @@ class TwilioDecoder(Decoder):
         self._handshake = handshake
         self._order: Reorderer[Media] = Reorderer(counts=self.counts, window=config.reorder_messages)
         self._identity: CallIdentity | None = None
-        self._format: StreamFormat | None = None
         self._payloads: PayloadDecoder | None = None
         self._before_start: list[str] = []
         self._probed: list[tuple[Media, bool]] = []
@@ -161,10 +160,10 @@ class TwilioDecoder(Decoder):
             self.counts.duplicates += 1
             return []
         try:
-            self._format = read_format(first_of(start, "mediaFormat", "media_format"))
+            stream_format = read_format(first_of(start, "mediaFormat", "media_format"))
         except AudioInputError as error:
             raise self.refuse(CloseCode.UNSUPPORTED, str(error)) from None
-        self._payloads = PayloadDecoder(self._format, l16_byte_order=self._config.l16_byte_order)
+        self._payloads = PayloadDecoder(stream_format, l16_byte_order=self._config.l16_byte_order)
         self._identity = identity
         early, self._before_start = self._before_start, []
         tracks = tracks_of(start.get("tracks", start.get("track"))) or self._config.tracks
@@ -203,7 +202,7 @@ class TwilioDecoder(Decoder):
     def _announce(self, tracks: tuple[Track, ...] = ()) -> list[MediaEvent]:
         """Announce the call with the tracks that are known now, then let out the audio that waited for it."""
         assert self._identity is not None
-        assert self._format is not None
+        assert self._payloads is not None
         tracks = tracks or tuple(self._heard) or ("inbound",)
         caller_track = self._config.caller_track or "inbound"
         roles = Roles.GIVEN if self._config.caller_track else Roles.ASSUMED
@@ -217,7 +216,7 @@ class TwilioDecoder(Decoder):
         }
         if named is Channel.MIXED and len(tracks) == 1:
             self._channel_of = {tracks[0]: Channel.MIXED}
-        self._clocks = {track: TrackClock(rate_hz=self._format.rate_hz) for track in self._channel_of}
+        self._clocks = {track: TrackClock(rate_hz=self._payloads.rate_hz) for track in self._channel_of}
         events = self._start(self._identity, channels=tuple(self._channel_of.values()), roles=roles)
         probed, self._probed = self._probed, []
         for media, after_loss in probed:
@@ -237,7 +236,6 @@ class TwilioDecoder(Decoder):
             return self._count_fault(str(fault))
 
     def _hear(self, media: Media, *, after_loss: bool) -> list[MediaEvent]:
-        assert self._format is not None
         assert self._payloads is not None
         track: Track = next(iter(self._channel_of), "inbound") if media.track is None else media.track
         if self.call is None:
@@ -265,11 +263,11 @@ class TwilioDecoder(Decoder):
         self._fault_free()
         stamp = self._stamp(media, track, len(samples))
         first_sample = self._clocks[track].place(len(samples), stamp=stamp, after_loss=after_loss)
-        return [self._chunk(self._channel_of[track], first_sample, samples, rate_hz=self._format.rate_hz)]
+        return [self._chunk(self._channel_of[track], first_sample, samples, rate_hz=self._payloads.rate_hz)]
 
     def _stamp(self, media: Media, track: Track, n_samples: int) -> int | None:
         """Return where a payload begins, in samples since the start of the stream, as far as the message tells."""
-        assert self._format is not None
+        assert self._payloads is not None
         stamp_ms, chunk = media.stamp_ms, media.chunk
         last_chunk = self._last_chunk.get(track)
         if chunk is not None:
@@ -277,7 +275,7 @@ class TwilioDecoder(Decoder):
         if stamp_ms is not None:
             if self._base_ms is None:
                 self._base_ms = 0 if 0 <= stamp_ms <= _STREAM_CLOCK_MS else stamp_ms
-            return (stamp_ms - self._base_ms) * self._format.rate_hz // 1000
+            return (stamp_ms - self._base_ms) * self._payloads.rate_hz // 1000
         if chunk is None or last_chunk is None or not 1 < chunk - last_chunk <= _MAX_MISSING_CHUNKS:
             return None
         return self._clocks[track].next_sample + (chunk - last_chunk - 1) * n_samples

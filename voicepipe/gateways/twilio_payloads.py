@@ -73,9 +73,15 @@ class PayloadDecoder:
     stream_format : StreamFormat
     l16_byte_order : ByteOrderSetting
         Of linear payloads; ``auto`` finds it by the smoother sound.
+
+    Attributes
+    ----------
+    rate_hz : int
+        Sample rate of what is decoded.
     """
 
     def __init__(self, stream_format: StreamFormat, *, l16_byte_order: ByteOrderSetting) -> None:
+        self.rate_hz = stream_format.rate_hz
         self._encoding = stream_format.encoding
         if self._encoding is Encoding.L16_LE and l16_byte_order == "big":
             self._encoding = Encoding.L16

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from voicepipe.consent import ConsentDecision, decide, erasure_of
-from voicepipe.pipeline.config import AnalysisConfig as AnalysisConfig
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.findings import Findings
 from voicepipe.pipeline.track import Track, TrackFrames
 from voicepipe.ports import StressScorer, Transcriber, TranscriptionRequest, VoiceDetector, VoiceDetectorState

@@ -23,7 +23,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from voicepipe.consent import ConsentDecision, decide
-from voicepipe.pipeline.call import AnalysisConfig, CallAnalysis, Models, recognize_together
+from voicepipe.pipeline.call import CallAnalysis, Models, recognize_together
+from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.shedding import Costs, Effort, PoolConfig, Waiting, full_effort, to_lower
 from voicepipe.pipeline.track import joined
 from voicepipe.ports import CallObserver, VoiceDetectorState
