@@ -1,10 +1,13 @@
 """Silero VAD: states, batching, level, and what it takes for speech."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import soundfile
 import soxr
@@ -14,7 +17,14 @@ from hypothesis import strategies as st
 import voicepipe
 from tests.synth import tone
 from voicepipe.audio.codecs import Encoding, decode, encode
-from voicepipe.speech.vad import FRAME_SAMPLES, LevelConfig, SileroDetector, SileroState
+from voicepipe.speech.vad import (
+    CONTEXT_SAMPLES,
+    FRAME_SAMPLES,
+    LevelConfig,
+    SileroDetector,
+    SileroState,
+    bundled_model_path,
+)
 from voicepipe.types import FloatArray, ModelError
 
 SAMPLES = Path(voicepipe.__file__).parent / "samples"
@@ -83,6 +93,40 @@ def test_tracks_of_a_batch_do_not_touch_each_other(detector: SileroDetector) -> 
     for i, ((one,), (state,)) in enumerate(alone):
         np.testing.assert_array_equal(probs[i], one)
         assert_same_state(states[i], state)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_grouping_of_tracks_and_frames_changes_nothing(detector: SileroDetector, seed: int) -> None:
+    draw = random.Random(seed)
+    tracks = [frames_of(line[at * LINE_RATE_HZ :])[:120] for line in sample_call() for at in range(0, 15, 2)]
+    silent = np.zeros((50, FRAME_SAMPLES), np.float32)
+    tracks += [np.concatenate([track[:20], silent, track[20:60], silent[:45]]) for track in tracks[:3]]
+    states, heard = [detector.start() for _ in tracks], [0 for _ in tracks]
+    parts: list[list[FloatArray]] = [[] for _ in tracks]
+    while unheard := [at for at, track in enumerate(tracks) if heard[at] < len(track)]:
+        chosen = draw.sample(unheard, draw.randint(1, len(unheard)))
+        due = [tracks[at][heard[at] : heard[at] + draw.choice([0, 1, 2, 7, 8, 70])] for at in chosen]
+        probs, after = detector.speech_probs(due, [states[at] for at in chosen])
+        for at, part, state in zip(chosen, probs, after, strict=True):
+            parts[at].append(part)
+            states[at] = state
+            heard[at] += len(part)
+    for track, part, state in zip(tracks, parts, states, strict=True):
+        (whole,), (end,) = detector.speech_probs([track], [detector.start()])
+        np.testing.assert_array_equal(np.concatenate(part), whole)
+        assert_same_state(state, end)
+
+
+def test_the_published_graph_gives_the_same_probabilities() -> None:
+    published = onnxruntime.InferenceSession(str(bundled_model_path()), providers=["CPUExecutionProvider"])
+    without_gain = SileroDetector(level=LevelConfig(start_gain_db=0.0, max_gain_db=0.0, silence_s=1e6))
+    for line in sample_call():
+        frames = frames_of(line)
+        context = np.concatenate([np.zeros((1, CONTEXT_SAMPLES), np.float32), frames[:-1, -CONTEXT_SAMPLES:]])
+        zeros = np.zeros((1, 1, 128), np.float32)
+        expected = published.run(None, {"input": np.hstack([context, frames]), "h": zeros, "c": zeros})[0]
+        assert expected.max() > 0.9
+        np.testing.assert_allclose(probs_of(without_gain, frames), expected.ravel(), atol=1e-4)
 
 
 def test_a_given_state_is_not_modified(detector: SileroDetector) -> None:
@@ -161,14 +205,26 @@ def test_a_missing_or_foreign_model_names_the_command_that_mends_it(tmp_path: Pa
         SileroDetector(model_path=tmp_path / "none.onnx")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="cannot load it; run: pip install"):
+    with pytest.raises(ModelError, match=r"is no ONNX model .*; run: pip install"):
         SileroDetector(model_path=broken)
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    onnx.save(
+        onnx.parser.parse_model(
+            '<ir_version: 8, opset_import: ["" : 18]> g (float[1] x) => (float[1] y) { y = Relu (x) }'
+        ),
+        other,
+    )
+    with pytest.raises(ModelError, match="not the Silero VAD that voicepipe knows"):
+        SileroDetector(model_path=other)
 
 
 def test_importing_the_module_loads_no_runtime() -> None:
     code = (
         "import sys, voicepipe.speech.vad as vad; vad.bundled_model_path(); "
-        "sys.exit(bool({'onnxruntime', 'faster_whisper'} & set(sys.modules)))"
+        "sys.exit(bool({'onnx', 'onnxruntime', 'faster_whisper'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

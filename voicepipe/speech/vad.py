@@ -1,21 +1,22 @@
 """Voice activity: which frames of a track hold speech, by Silero VAD.
 
-The model is the ONNX file that the faster-whisper wheel carries (Silero VAD v6, MIT licence). Its graph scans a
-sequence of frames of *one* track: the encoder sees 64 samples of context and 512 new ones per frame, and the recurrent
-part carries its state from frame to frame and from call to call. Several tracks therefore mean one run each; what is
-saved by batching is saved along time, by giving several frames of a track at once.
+The model is the ONNX file that the faster-whisper wheel carries (Silero VAD v6, MIT licence), laid out anew for many
+tracks at once (`voicepipe.speech.vad_graph`). Its encoder sees 64 samples of context and 512 new ones per frame; the
+recurrent part carries its state from frame to frame and from call to call.
 """
 
 import importlib.util
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from voicepipe.speech.vad_graph import MEND, for_many_tracks
 from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ CONTEXT_SAMPLES: Final = 64
 """Samples of the preceding frame that the model's encoder sees before each frame."""
 
 _STATE_SHAPE: Final = (1, 1, 128)
+_MOST_FRAMES: Final = 64  # of a track in one run of the model: what it computes with stays in the processor's cache
 _FRAME_S: Final = FRAME_SAMPLES / SAMPLE_RATE_HZ
 
 
@@ -134,12 +136,12 @@ class SileroDetector:
     def speech_probs(
         self, frames: Sequence[FloatArray], states: Sequence["VoiceDetectorState"]
     ) -> tuple[list[FloatArray], list[SileroState]]:
-        """Score frames of several tracks; one run of the model for each track that is not silent.
+        """Score frames of several tracks, all that are not silent in one run of the model.
 
         Parameters
         ----------
         frames : sequence of ndarray, each of shape (n_i, 512), float32
-            Consecutive frames of track i; n_i may be 0. Eight at a time cost about half of what single ones do.
+            Consecutive frames of track i; n_i may be 0. Many frames and tracks at a time cost least for each.
         states : sequence of SileroState
             State of each track before its first frame. Not modified.
 
@@ -159,39 +161,56 @@ class SileroDetector:
         """
         if len(frames) != len(states):
             raise ValueError(f"{len(frames)} tracks of frames but {len(states)} states; give one state per track")
-        probs: list[FloatArray] = []
-        after: list[SileroState] = []
+        tracks: list[_Track] = []
         for track, state in zip(frames, states, strict=True):
             if not isinstance(state, SileroState):
                 raise TypeError(f"state is a {type(state).__name__}; give one that this detector returned")
             if track.ndim != 2 or track.shape[1] != FRAME_SAMPLES:
                 raise ValueError(f"frames have shape {track.shape}; expected (n, {FRAME_SAMPLES})")
-            track_probs, track_state = self._run_track(track, state)
-            probs.append(track_probs)
-            after.append(track_state)
-        return probs, after
+            tracks.append(self._prepared(track, state))
+        for stretches in itertools.zip_longest(*(track.awake() for track in tracks)):
+            self._run([(track, stretch) for track, stretch in zip(tracks, stretches, strict=True) if stretch])
+        return [track.probs for track in tracks], [track.state_after for track in tracks]
 
-    def _run_track(self, frames: FloatArray, state: SileroState) -> tuple[FloatArray, SileroState]:
+    def _prepared(self, frames: FloatArray, state: SileroState) -> "_Track":
+        """Return a track's windows at the level that the model hears, and which of them it need not hear."""
         n_frames = len(frames)
-        probs = np.zeros(n_frames, np.float32)
-        if n_frames == 0:
-            return probs, state
-        gains, asleep, state = self._adapt_level(frames, state)
         windows = np.empty((n_frames, CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
-        windows[0, :CONTEXT_SAMPLES] = state.context
-        windows[1:, :CONTEXT_SAMPLES] = frames[:-1, -CONTEXT_SAMPLES:]
-        windows[:, CONTEXT_SAMPLES:] = frames
-        windows *= gains[:, None]
-        hidden, cell = state.hidden, state.cell
-        edges = np.flatnonzero(np.diff(asleep)) + 1
-        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), n_frames], strict=True):
-            if asleep[begin]:
-                hidden = cell = np.zeros(_STATE_SHAPE, np.float32)
-            else:
-                inputs = {"input": windows[begin:end], "h": hidden, "c": cell}
-                probs[begin:end], hidden, cell = self._session.run(None, inputs)
-        context = frames[-1, -CONTEXT_SAMPLES:].copy()
-        return probs, replace(state, hidden=hidden, cell=cell, context=context)
+        asleep = np.zeros(n_frames, np.bool_)
+        if n_frames:
+            windows[0, :CONTEXT_SAMPLES] = state.context
+            windows[1:, :CONTEXT_SAMPLES] = frames[:-1, -CONTEXT_SAMPLES:]
+            windows[:, CONTEXT_SAMPLES:] = frames
+            gains, asleep, state = self._adapt_level(frames, state)
+            windows *= gains[:, None]
+            state = replace(state, context=frames[-1, -CONTEXT_SAMPLES:].copy())
+        return _Track(windows=windows, asleep=asleep, state=state, probs=np.zeros(n_frames, np.float32))
+
+    def _run(self, stretches: Sequence[tuple["_Track", tuple[int, int]]]) -> None:
+        """Run the model over one stretch of each track; the shorter ones are filled up with silence."""
+        longest = max(end - begin for _, (begin, end) in stretches)
+        for at in range(0, longest, _MOST_FRAMES):
+            parts = [
+                (track, slice(begin + at, min(end, begin + at + _MOST_FRAMES)))
+                for track, (begin, end) in stretches
+                if begin + at < end
+            ]
+            lengths = [part.stop - part.start for _, part in parts]
+            windows = np.zeros((max(lengths), len(parts), CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
+            for column, (track, part) in enumerate(parts):
+                windows[: lengths[column], column] = track.windows[part]
+            probs, hidden, cell = self._session.run(
+                None,
+                {
+                    "windows": windows,
+                    "lengths": np.array(lengths, np.int32),
+                    "h": np.concatenate([track.hidden for track, _ in parts], axis=1),
+                    "c": np.concatenate([track.cell for track, _ in parts], axis=1),
+                },
+            )
+            for column, (track, part) in enumerate(parts):
+                track.probs[part] = probs[: lengths[column], column]
+                track.hidden, track.cell = hidden[:, column : column + 1], cell[:, column : column + 1]
 
     def _adapt_level(
         self, frames: FloatArray, state: SileroState
@@ -212,6 +231,36 @@ class SileroDetector:
         return gains, asleep, replace(state, level_db=level_db, silent_frames=silent_frames)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Track:
+    """One track on its way through `SileroDetector.speech_probs`."""
+
+    windows: FloatArray
+    asleep: npt.NDArray[np.bool_]
+    state: SileroState
+    probs: FloatArray
+    hidden: FloatArray = field(init=False)
+    cell: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hidden, self.cell = self.state.hidden, self.state.cell
+
+    def awake(self) -> Iterator[tuple[int, int]]:
+        """Yield begin and end of the stretches that the model is to hear; between them it starts afresh."""
+        edges = np.flatnonzero(np.diff(self.asleep)) + 1
+        n_frames = len(self.asleep)
+        for begin, end in itertools.pairwise([0, *edges.tolist(), n_frames]):
+            if end > begin and self.asleep[begin]:
+                self.hidden = self.cell = np.zeros(_STATE_SHAPE, np.float32)
+            elif end > begin:
+                yield begin, end
+
+    @property
+    def state_after(self) -> SileroState:
+        """The state after the last frame."""
+        return replace(self.state, hidden=self.hidden, cell=self.cell)
+
+
 def bundled_model_path() -> Path:
     """Return where the installed faster-whisper package keeps Silero VAD, without importing it.
 
@@ -225,30 +274,14 @@ def bundled_model_path() -> Path:
         path = Path(folder) / "assets" / "silero_vad_v6.onnx"
         if path.is_file():
             return path
-    raise ModelError(
-        "Silero VAD (silero_vad_v6.onnx) is not in the installed faster-whisper package; "
-        "run: pip install --force-reinstall 'faster-whisper>=1.2,<2'"
-    )
+    raise ModelError(f"Silero VAD (silero_vad_v6.onnx) is not in the installed faster-whisper package; {MEND}")
 
 
 def _load(path: Path) -> "InferenceSession":
     import onnxruntime
 
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file; run: pip install --force-reinstall 'faster-whisper>=1.2,<2'")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exception classes have no public common parent
-        raise ModelError(
-            f"{path}: onnxruntime cannot load it; run: pip install --force-reinstall 'faster-whisper>=1.2,<2'"
-        ) from error
-    if [entry.name for entry in session.get_inputs()] != ["input", "h", "c"]:
-        raise ModelError(
-            f"{path}: not the Silero VAD that voicepipe knows (inputs input, h, c); "
-            "run: pip install --force-reinstall 'faster-whisper>=1.2,<2'"
-        )
-    return session
+    return onnxruntime.InferenceSession(for_many_tracks(path), options, providers=["CPUExecutionProvider"])
