@@ -232,7 +232,7 @@ class WhisperTranscriber:
     def transcribe_together(self, requests: Sequence[TranscriptionRequest]) -> list[Recognition]:
         """Transcribe several utterances: each as `recognize` would, but those that are `alike` in one pass.
 
-        The weights are then read once for all of them: two together cost two thirds of one after the other.
+        The decoder then reads its weights once for all of them: two together cost it two thirds of one after the other.
 
         Parameters
         ----------
@@ -290,9 +290,15 @@ class WhisperTranscriber:
         return {token[2:-2]: float(prob) for token, prob in self._model.detect_language(encoded)[0]}
 
     def _encoded(self, mels: Sequence[FloatArray], *, context: float) -> Any:
-        """Return what the encoder makes of features, each padded to a context of so many seconds."""
+        """Return what the encoder makes of features, each padded to a context of so many seconds.
+
+        It takes them one by one: what it computes with then stays in the processor's cache; together they take longer.
+        """
         n_frames = round(context * MEL_FRAMES_PER_S)
-        return self._encode(np.stack([padded(mel, n_frames=n_frames) for mel in mels]))
+        encoded = [self._encode(padded(mel, n_frames=n_frames)[None]) for mel in mels]
+        if len(encoded) == 1:
+            return encoded[0]
+        return type(encoded[0]).from_array(np.concatenate([np.asarray(one) for one in encoded]))
 
     def _one_pass(self, requests: Sequence[TranscriptionRequest], *, context: float) -> list[Recognition | None]:
         """Recognise utterances that share a context; None for one that alone would have been cut short."""
