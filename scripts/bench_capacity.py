@@ -83,8 +83,7 @@ def server(args: argparse.Namespace, port: int) -> Iterator[int]:
             '[serve.audiohook]\ntranscripts = "never"\n'
         )
         command = [sys.executable, "-m", "voicepipe.cli", "serve", "--config", str(config)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             try:
                 wait_ready(port, process)
                 yield process.pid

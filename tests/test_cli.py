@@ -90,6 +90,21 @@ def test_import_and_help_are_quick() -> None:
     assert not loaded & slow
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted on Linux")
+def test_numpy_starts_no_threads_unless_told_to() -> None:
+    program = (
+        "import os, voicepipe.cli, numpy as np; square = np.ones((700, 700), np.float32); square @ square; "
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    unset = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    two = str(min(2, os.cpu_count() or 1))
+    for environment, threads in ((unset, "1"), (unset | {"OMP_NUM_THREADS": "2"}, two)):
+        done = subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment
+        )
+        assert done.stdout.strip() == threads
+
+
 def test_help_and_version(environment: dict[str, str]) -> None:
     shown = voicepipe("--help", env=environment)
     assert shown.returncode == 0
