@@ -270,13 +270,16 @@ def calm_samples(scored: Sequence[ScoredCall]) -> Iterator[tuple[CalmKind, float
             yield CalmKind.of(score), score.stress, one.call.voice.name
 
 
-def reference_of(scored: Sequence[ScoredCall]) -> CalmReference:
-    """Measure a calm reference on calm calls, scored with and without the embedding."""
+def reference_of(scored: Sequence[ScoredCall], *, transcripts: bool) -> CalmReference:
+    """Measure a calm reference on calm calls, scored with and without the embedding.
+
+    The calls that are built here have no transcript; the reference that a model is shipped with is for such as have.
+    """
     samples: dict[CalmKind, tuple[list[float], list[str]]] = {kind: ([], []) for kind in CalmKind}
     for kind, stress, caller in calm_samples(scored):
         samples[kind][0].append(stress)
         samples[kind][1].append(caller)
-    return CalmReference.measure(samples)
+    return CalmReference.measure(samples, transcripts=transcripts)
 
 
 def running_evidence(scored: ScoredCall, *, reference: CalmReference, config: EpisodeConfig) -> np.ndarray:

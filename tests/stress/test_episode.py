@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from voicepipe.stress.calm import CalmKind, CalmReference, CalmScores
 from voicepipe.stress.episode import EpisodeConfig, EpisodeDetector
-from voicepipe.stress.evidence import SHARES, Evidence, bets, word_bets
+from voicepipe.stress.evidence import SHARES, Evidence, bets, log_bound, word_bets
 from voicepipe.stress.slack import BUDGETS
 from voicepipe.types import (
     Channel,
@@ -337,7 +337,8 @@ def test_calm_callers_keep_the_budget_through_the_class() -> None:
 
     The reference is of many callers: one of few may by chance be calmer than the callers to come.
     """
-    reference = CalmReference.of_kinds(_reference(callers=400).kinds)
+    reference = CalmReference.of_kinds(_reference(callers=400).kinds, transcripts=False)
+    assert reference.log_level(30.0, words=True) == pytest.approx(log_bound(30.0)), "without words to come: the bound"
     config = EpisodeConfig(false_alarms_per_100_call_hours=30.0, min_utterances=2, min_stressed_speech_s=0.0)
     rng = np.random.default_rng(2)
     alarms, hours = 0, 0.0

@@ -188,21 +188,40 @@ class CalmReference:
         return float(log_bound(false_alarms_per_100_call_hours) - slack)
 
     @classmethod
-    def measure(cls, samples: Mapping[CalmKind, tuple[npt.ArrayLike, Sequence[str]]]) -> Self:
+    def measure(
+        cls, samples: Mapping[CalmKind, tuple[npt.ArrayLike, Sequence[str]]], *, transcripts: bool = True
+    ) -> Self:
         """Build from calm scores and their callers per kind, as `CalmScores.measure` takes them.
+
+        Parameters
+        ----------
+        samples : mapping of CalmKind to scores and callers
+        transcripts : bool
+            As for `of_kinds`.
 
         Raises
         ------
         ModelError
             If a kind is missing or cannot be measured.
         """
-        return cls.of_kinds({kind: CalmScores.measure(*sample) for kind, sample in samples.items()})
+        kinds = {kind: CalmScores.measure(*sample) for kind, sample in samples.items()}
+        return cls.of_kinds(kinds, transcripts=transcripts)
 
     @classmethod
-    def of_kinds(cls, kinds: Mapping[CalmKind, CalmScores], *, words_mean: float = WORDS_MEAN) -> Self:
+    def of_kinds(
+        cls, kinds: Mapping[CalmKind, CalmScores], *, words_mean: float = WORDS_MEAN, transcripts: bool = True
+    ) -> Self:
         """Build from measured kinds.
 
-        The slack is the smaller one of scoring with and without the embedding. Simulates calls: takes some seconds.
+        The slack is the smaller one of scoring with and without the embedding. Simulates calls: takes minutes with
+        transcripts, half a minute without.
+
+        Parameters
+        ----------
+        kinds : mapping of CalmKind to CalmScores
+        words_mean : float
+        transcripts : bool
+            False for calls that have no transcript: then the level where words count stays at the bound.
 
         Raises
         ------
@@ -220,7 +239,9 @@ class CalmReference:
         return cls(
             kinds=kinds,
             log_slack=np.min([log_slack(*path) for path in paths], axis=0),
-            log_slack_words=np.min([log_slack(*path, words_mean=words_mean) for path in paths], axis=0),
+            log_slack_words=np.min([log_slack(*path, words_mean=words_mean) for path in paths], axis=0)
+            if transcripts
+            else np.zeros(len(BUDGETS)),
             words_mean=words_mean,
         )
 
