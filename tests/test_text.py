@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -197,6 +198,17 @@ def test_many_lines_are_read_by_several_processes_as_by_one(reader: WordsReader)
         "",
     ]
     lines = [f"{said[number % len(said)]}\n".encode() for number in range(2 * MANY_LINES)]
+    together = read_stream(Bursts(b"".join(lines)), language=None, reader=reader, processes=2)
+    assert list(chain.from_iterable(together)) == list(read_lines(lines, language=None, reader=reader))
+
+
+def die(_words: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_helper_that_dies_takes_no_line_with_it(reader: WordsReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicepipe.text._help", die)
+    lines = [f"get me a manager {number}\n".encode() for number in range(2 * MANY_LINES)]
     together = read_stream(Bursts(b"".join(lines)), language=None, reader=reader, processes=2)
     assert list(chain.from_iterable(together)) == list(read_lines(lines, language=None, reader=reader))
 

@@ -11,9 +11,11 @@ import re
 import select
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BufferedIOBase
 from itertools import islice
 from typing import NamedTuple
@@ -35,9 +37,12 @@ BATCH_LINES = 32
 """Lines that are given to another process at once."""
 MOST_BATCHES = 64
 """Batches that may wait for another process; beyond these, lines are read here before more are taken in."""
+CACHED_LINES = 4096
+"""Lines of which each process remembers what was found: much of a conversation is "yes" and "okay"."""
 
 _Words = tuple[str, str]
 _Found = tuple[HumanRequest | None, Frustration | None]
+_Judge = Callable[[_Words | None], _Found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +123,10 @@ def read_lines(
     AudioInputError
         If the input is UTF-16.
     """
-    listener = _Listener(language, redaction)
+    listener, judge = _Listener(language, redaction), _judge_of(reader)
     for line in lines:
         heard = listener.hear(line)
-        yield heard.read(_judge(reader, heard.words))
+        yield heard.read(judge(heard.words))
 
 
 def read_stream(
@@ -151,7 +156,7 @@ def read_stream(
     AudioInputError
         If the input is UTF-16.
     """
-    listener = _Listener(language, redaction)
+    listener, judge = _Listener(language, redaction), _judge_of(reader)
     shared: _SharedReading | None = None
     begun = b""
     try:
@@ -163,11 +168,11 @@ def read_stream(
             *lines, begun = (begun + data).split(b"\n")
             heard = map(listener.hear, lines)
             if shared is None and processes > 1 and len(lines) >= MANY_LINES:
-                helpers = _helpers(processes, reader)
+                helpers = _helpers(processes, judge)
                 processes = processes if helpers else 1
-                shared = _SharedReading(helpers, reader) if helpers else None
+                shared = _SharedReading(helpers, judge) if helpers else None
             if shared is None:
-                yield [line.read(_judge(reader, line.words)) for line in heard]
+                yield [line.read(judge(line.words)) for line in heard]
                 continue
             while batch := list(islice(heard, BATCH_LINES)):
                 shared.add(batch)
@@ -176,7 +181,7 @@ def read_stream(
             yield from shared.rest()
         if begun:
             last = listener.hear(begun)
-            yield [last.read(_judge(reader, last.words))]
+            yield [last.read(judge(last.words))]
     finally:
         if shared:
             shared.stop()
@@ -243,15 +248,21 @@ class _Listener:
         return _HeardLine(channel, given, spoken, transcript)
 
 
-def _judge(reader: WordsReader, words: _Words | None) -> _Found:
-    return reader.read(Transcript(text=words[0], language=words[1])) if words else (None, None)
+def _judge_of(reader: WordsReader) -> _Judge:
+    """Return what reads a caller's words, the same words once."""
+
+    @lru_cache(maxsize=CACHED_LINES)
+    def judge(words: _Words | None) -> _Found:
+        return reader.read(Transcript(text=words[0], language=words[1])) if words else (None, None)
+
+    return judge
 
 
-def _helpers(processes: int, reader: WordsReader) -> Executor | None:
+def _helpers(processes: int, judge: _Judge) -> Executor | None:
     """Start helping processes as copies of this one, which has everything loaded; None where that cannot be done."""
     try:
         copied = multiprocessing.get_context("fork")
-        return ProcessPoolExecutor(processes - 1, mp_context=copied, initializer=_start_to_help, initargs=(reader,))
+        return ProcessPoolExecutor(processes - 1, mp_context=copied, initializer=_start_to_help, initargs=(judge,))
     except (ImportError, OSError, ValueError):  # there is no fork, or there are no semaphores
         return None
 
@@ -259,16 +270,17 @@ def _helpers(processes: int, reader: WordsReader) -> Executor | None:
 class _SharedReading:
     """Batches of lines in their order, read by helpers and, where these do not keep up, by this process."""
 
-    def __init__(self, helpers: Executor, reader: WordsReader) -> None:
-        self._helpers, self._reader = helpers, reader
+    def __init__(self, helpers: Executor, judge: _Judge) -> None:
+        self._helpers, self._judge = helpers, judge
         self._batches: deque[tuple[list[_HeardLine], Future[list[_Found]]]] = deque()
 
     def add(self, batch: list[_HeardLine]) -> None:
-        """Take one more batch; if that is too much for the helpers, read it here."""
+        """Take one more batch; if that is too much for the helpers, or if they died, read it here."""
+        found: Future[list[_Found]] | None = None
         if len(self._batches) < MOST_BATCHES:
-            self._batches.append((batch, self._helpers.submit(_help, [line.words for line in batch])))
-        else:
-            self._batches.append((batch, self._read(batch)))
+            with suppress(BrokenExecutor):
+                found = self._helpers.submit(_help, [line.words for line in batch])
+        self._batches.append((batch, found or self._read(batch)))
 
     def ready(self) -> Iterator[list[ReadLine]]:
         """Give out the first batches as far as they are done."""
@@ -276,10 +288,13 @@ class _SharedReading:
             yield self._next()
 
     def rest(self) -> Iterator[list[ReadLine]]:
-        """Give out all batches, the last ones read here as long as no helper has begun with them."""
+        """Give out all batches, the last ones read here as long as no helper has begun with them.
+
+        They are not cancelled: an executor whose process dies meanwhile would never finish the others.
+        """
         for place in reversed(range(len(self._batches))):
             batch, found = self._batches[place]
-            if found.cancel():
+            if not (found.running() or found.done()):
                 self._batches[place] = batch, self._read(batch)
         while self._batches:
             yield self._next()
@@ -290,25 +305,27 @@ class _SharedReading:
 
     def _next(self) -> list[ReadLine]:
         batch, found = self._batches.popleft()
+        if isinstance(found.exception(), BrokenExecutor):  # the helper died, of too little memory for example
+            found = self._read(batch)
         return [line.read(one) for line, one in zip(batch, found.result(), strict=True)]
 
     def _read(self, batch: list[_HeardLine]) -> Future[list[_Found]]:
         found: Future[list[_Found]] = Future()
-        found.set_result([_judge(self._reader, line.words) for line in batch])
+        found.set_result([self._judge(line.words) for line in batch])
         return found
 
 
-_reader_of_helper: WordsReader
+_judge_of_helper: _Judge
 
 
-def _start_to_help(reader: WordsReader) -> None:
-    global _reader_of_helper
-    _reader_of_helper = reader
+def _start_to_help(judge: _Judge) -> None:
+    global _judge_of_helper
+    _judge_of_helper = judge
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides when it is over
 
 
 def _help(words: list[_Words | None]) -> list[_Found]:
-    return [_judge(_reader_of_helper, one) for one in words]
+    return [_judge_of_helper(one) for one in words]
 
 
 def _row(channel: str, language: str, request: str, frustrated: str, text: str) -> str:

@@ -2,12 +2,13 @@
 
 A phrase is put together from elements: words, alternatives, gaps. Most fit a few sequences of tokens, which are spelled
 out and looked up (`Fixed`); the others are tried (`Composed`). All are tried as they are: to compile them to regular
-expressions takes longer than to read thousands of texts.
+expressions takes longer than to read thousands of texts. How an element tells where it fits is made when it is first
+asked, so that elements are plain data until then and can be pickled.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from voicepipe.speech.tokens import CodedText, Vocabulary
 
@@ -74,6 +75,9 @@ class Fixed:
     def __init__(self, strings: Iterable[str]) -> None:
         self.strings = tuple(dict.fromkeys(strings))
 
+    def __reduce__(self) -> tuple[type["Fixed"], tuple[Strings]]:
+        return Fixed, (self.strings,)
+
     @property
     def empty(self) -> bool:
         """Whether no token at all fits, too."""
@@ -127,15 +131,39 @@ class Fixed:
         return look_up
 
 
-class Composed(NamedTuple):
-    """Fits what `fit` says; see `Element`."""
+class Composed:
+    """Fits what a function of its parts says; see `Element`.
 
-    fit: Fit
-    empty: bool = False
-    first: frozenset[str] | None = _NONE
-    last: frozenset[str] | None = _NONE
-    needs: Needs = ()
-    opens: bool = False
+    Parameters
+    ----------
+    how : callable
+        Makes `fit`.
+    *parts : object
+        What it makes it of.
+    empty, first, last, needs, opens
+        As of `Element`.
+    """
+
+    def __init__(
+        self,
+        how: Callable[..., Fit],
+        *parts: object,
+        empty: bool = False,
+        first: frozenset[str] | None = _NONE,
+        last: frozenset[str] | None = _NONE,
+        needs: Needs = (),
+        opens: bool = False,
+    ) -> None:
+        self._how, self._parts = how, parts
+        self.empty, self.first, self.last, self.needs, self.opens = empty, first, last, needs, opens
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "fit"}
+
+    @cached_property
+    def fit(self) -> Fit:
+        """Where it fits."""
+        return self._how(*self._parts)
 
 
 def tree_of(entries: Iterable[tuple[str, tuple[int, ...]]]) -> Tree:
@@ -154,17 +182,17 @@ def tree_of(entries: Iterable[tuple[str, tuple[int, ...]]]) -> Tree:
     return tree
 
 
-def _at_start(text: CodedText, at: int) -> Places:
-    return (at,) if at == 0 or text.codes[at - 1] == _HARD else ()
+def _at_start() -> Fit:
+    return lambda text, at: (at,) if at == 0 or text.codes[at - 1] == _HARD else ()
 
 
-def _at_end(text: CodedText, at: int) -> Places:
-    return (at,) if text.codes[at] in (_HARD, _END) else ()
+def _at_end() -> Fit:
+    return lambda text, at: (at,) if text.codes[at] in (_HARD, _END) else ()
 
 
-START = Composed(fit=_at_start, empty=True, opens=True)
+START = Composed(_at_start, empty=True, opens=True)
 """Start of a sentence."""
-END = Composed(fit=_at_end, empty=True)
+END = Composed(_at_end, empty=True)
 """End of a sentence."""
 PAUSE = Fixed([_SOFT])
 """A pause within a sentence."""
@@ -173,6 +201,10 @@ _NO_WORD = frozenset((_HARD, _SOFT, _END))
 
 def gap(least: int, most: int, *, commas: bool) -> Element:
     """Return what fits any words, as few as will do; with `commas`, pauses may lie before, between and behind them."""
+    return Composed(_gap, least, most, commas, empty=least == 0, first=None, last=None)
+
+
+def _gap(least: int, most: int, commas: bool) -> Fit:  # noqa: FBT001
 
     def words(text: CodedText, at: int) -> Places:
         codes, end = text.codes, at
@@ -195,26 +227,31 @@ def gap(least: int, most: int, *, commas: bool) -> Element:
             place += 1
         return tuple(ends)
 
-    return Composed(words_and_pauses if commas else words, empty=least == 0, first=None, last=None)
+    return words_and_pauses if commas else words
 
 
 def absent(element: Element) -> Element:
     """Return what fits no token, where the element does not fit."""
+    return Composed(_absent, element, empty=True)
 
-    def fit(text: CodedText, at: int) -> Places:
-        return () if element.fit(text, at) else (at,)
 
-    return Composed(fit, empty=True)
+def _absent(element: Element) -> Fit:
+    inner = element.fit
+    return lambda text, at: () if inner(text, at) else (at,)
 
 
 def optional(element: Element, *, times: int) -> Element:
     """Return what fits the element or nothing, or up to so many of it in a row, as few as will do."""
     if isinstance(element, Fixed) and (repeated := _repeated(element.strings, times)):
         return Fixed(repeated)
-    begins = None if element.empty else element.first
+    return Composed(_optional, element, times, empty=True, first=element.first, last=element.last)
+
+
+def _optional(element: Element, times: int) -> Fit:
+    begins, fit = None if element.empty else element.first, element.fit
 
     def once(text: CodedText, at: int) -> Places:
-        return (at,) if begins and text.codes[at] not in begins else (*element.fit(text, at), at)
+        return (at,) if begins and text.codes[at] not in begins else (*fit(text, at), at)
 
     def several(text: CodedText, at: int) -> Places:
         if begins and text.codes[at] not in begins:
@@ -226,10 +263,10 @@ def optional(element: Element, *, times: int) -> Element:
             if ends.get(place, -1) < more:
                 ends[place] = more
                 if more:
-                    left += [(end, more - 1) for end in reversed(element.fit(text, place))]
+                    left += [(end, more - 1) for end in reversed(fit(text, place))]
         return tuple(ends)
 
-    return Composed(once if times == 1 else several, empty=True, first=element.first, last=element.last)
+    return once if times == 1 else several
 
 
 def _repeated(strings: Strings, times: int) -> Strings | None:
@@ -250,6 +287,27 @@ def sequence(elements: Sequence[Element]) -> Element:
     elements = _joined(elements) if len(elements) != 1 else elements
     if len(elements) == 1:
         return elements[0]
+    empty = True
+    needs: list[frozenset[str]] = []
+    first: frozenset[str] | None = _NONE
+    last: frozenset[str] | None = _NONE
+    behind: frozenset[str] | None = None  # how what follows begins; nothing is known of what follows the last
+    for element in reversed(elements):
+        if not element.empty:
+            needs += element.needs
+            if element.last and behind and len(element.last) * len(behind) <= MAX_PAIRS:
+                needs.append(frozenset([code + other for code in element.last for other in behind]))
+        if empty:  # all behind it may be empty
+            last = _either(last, element.last)
+        first = _either(first, element.first) if element.empty else element.first
+        behind = _either(behind, element.first) if element.empty else element.first
+        empty = empty and element.empty
+    return Composed(
+        _in_a_row, elements, empty=empty, first=first, last=last, needs=tuple(needs), opens=elements[0].opens
+    )
+
+
+def _in_a_row(elements: Sequence[Element]) -> Fit:
     steps: list[tuple[Fit, frozenset[str] | None]] = []
 
     def fit(text: CodedText, at: int) -> Places:
@@ -269,22 +327,7 @@ def sequence(elements: Sequence[Element]) -> Element:
                 break
         return ends
 
-    empty = True
-    needs: list[frozenset[str]] = []
-    first: frozenset[str] | None = _NONE
-    last: frozenset[str] | None = _NONE
-    behind: frozenset[str] | None = None  # how what follows begins; nothing is known of what follows the last
-    for element in reversed(elements):
-        if not element.empty:
-            needs += element.needs
-            if element.last and behind and len(element.last) * len(behind) <= MAX_PAIRS:
-                needs.append(frozenset([code + other for code in element.last for other in behind]))
-        if empty:  # all behind it may be empty
-            last = _either(last, element.last)
-        first = _either(first, element.first) if element.empty else element.first
-        behind = _either(behind, element.first) if element.empty else element.first
-        empty = empty and element.empty
-    return Composed(fit, empty, first, last, tuple(needs), opens=elements[0].opens)
+    return fit
 
 
 def _joined(elements: Sequence[Element]) -> list[Element]:
@@ -318,7 +361,8 @@ def any_of(alternatives: Sequence[Element]) -> Element:
     for element in elements:
         first, last = _either(first, element.first), _either(last, element.last)
     return Composed(
-        fit=_branches(elements),
+        _branches,
+        elements,
         empty=any(element.empty for element in elements),
         first=first,
         last=last,
@@ -367,6 +411,18 @@ def remembered(element: Element) -> Element:
     """Return the same element, which looks at each place of a text once."""
     if isinstance(element, Fixed):
         return element
+    return Composed(
+        _remembered,
+        element,
+        empty=element.empty,
+        first=element.first,
+        last=element.last,
+        needs=element.needs,
+        opens=element.opens,
+    )
+
+
+def _remembered(element: Element) -> Fit:
     inner, name = element.fit, object()
 
     def fit(text: CodedText, at: int) -> Places:
@@ -376,4 +432,4 @@ def remembered(element: Element) -> Element:
             ends = text.looked[key] = inner(text, at)
         return ends
 
-    return Composed(fit, element.empty, element.first, element.last, element.needs, element.opens)
+    return fit

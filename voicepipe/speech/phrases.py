@@ -35,12 +35,13 @@ Gaps and repetitions are bounded, so matching takes time proportional to the len
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from voicepipe.speech.kept_books import kept
 from voicepipe.speech.matching import Finder, Rule
 from voicepipe.speech.notation import Compiler, vocabulary_of
 from voicepipe.speech.tokens import TokenizedText, Tokenizer, words
@@ -95,7 +96,7 @@ class PhraseBook:
 def load_phrases(
     *files: Path | Traversable, sections: Mapping[str, Mapping[str, type | tuple[type, ...]]], collapse: bool = True
 ) -> PhraseBook:
-    """Read the phrases of one language.
+    """Read the phrases of one language; see `voicepipe.speech.kept_books` for how this is spared.
 
     Parameters
     ----------
@@ -114,6 +115,15 @@ def load_phrases(
     ConfigError
         If a file cannot be read or has anything in it that is not understood; names the file and the rule.
     """
+    return kept(files, lambda: _compiled(files, sections, collapse=collapse), settings=f"{sections} {collapse}")
+
+
+def _compiled(
+    files: Sequence[Path | Traversable],
+    sections: Mapping[str, Mapping[str, type | tuple[type, ...]]],
+    *,
+    collapse: bool,
+) -> PhraseBook:
     head: dict[str, str] = {}
     fillers: list[str] = []
     rewrites: dict[str, str] = {}
