@@ -1,5 +1,6 @@
 """Fit and cross-validate the model of requests for a human: labelled sentences in, weights and thresholds out."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from voicepipe.speech.intent import REACH
 from voicepipe.speech.intent_model import HASH_BITS, PATTERN_SCALE, RequestWeights
 from voicepipe.speech.intent_patterns import read_patterns
 from voicepipe.speech.phrases import PhraseBook
@@ -24,6 +26,14 @@ SURE_FROM = {"en": 1.25, "ru": 1.0, "zh": 1.25}
 learnt from, leaving out `callers`, `gaps` and `classes`, which are harder than what callers say (``card.json``)."""
 DOUBT_BELOW = {"en": -0.75, "ru": -0.5, "zh": -1.0}
 """Logits below which the model takes back what a rule says."""
+SURE_AMID_TALK = {"en": 2.5, "ru": 2.25, "zh": 2.5}
+DOUBT_AMID_TALK = {"en": -0.5, "ru": -0.25, "zh": -0.75}
+"""The same for stretches of long utterances, of which each has several: so that at most a near miss in 40 amid talk is
+taken for a request."""
+PLAIN = 0.6
+"""Share of these that are without case and punctuation."""
+COPIES = 2
+"""How often a sentence is put amid talk."""
 TALK = "talk"
 """Group of the sentences that were not written as requests or near misses."""
 
@@ -83,6 +93,27 @@ def read_labelled(language: str) -> list[Labelled]:
     return list(sentences.values())
 
 
+def amid_talk(sentences: Sequence[Labelled], *, script: str, seed: int) -> list[Labelled]:
+    """Return each sentence that was written for requests amid words of talk, as stretches of long utterances have it.
+
+    A share of `PLAIN` is without case and punctuation.
+    """
+    chance = random.Random(seed)
+    between = "" if script == "han" else " "
+    talk = [list(one.text) if script == "han" else one.text.split() for one in sentences if one.group == TALK]
+    copies = []
+    for one in sentences:
+        for _ in range(COPIES if one.group != TALK else 0):
+            before, after = chance.randint(0, REACH[script]), chance.randint(0, REACH[script])
+            stop = "" if one.text[-1] in ".?!。?!" else ("。" if script == "han" else ".")
+            head = chance.choice(talk)[::-1][:before][::-1]
+            text = between.join([*head, one.text + stop, *chance.choice(talk)[:after]])
+            if chance.random() < PLAIN:
+                text = "".join(letter for letter in text.lower() if letter.isalnum() or letter in " '-")
+            copies.append(Labelled(text=text, asks=one.asks, group=one.group))
+    return copies
+
+
 def tabulate(sentences: Sequence[Labelled], book: PhraseBook) -> Table:
     """Turn sentences into numbers by the product's own reader."""
     rows, columns, values = [], [], []
@@ -113,8 +144,11 @@ def tabulate(sentences: Sequence[Labelled], book: PhraseBook) -> Table:
     )
 
 
-def fit(table: Table, *, language: str) -> RequestWeights:
-    """Fit a logistic regression with a ridge penalty to the sentences that have a target."""
+def fit(table: Table, *, language: str, within: bool = False) -> RequestWeights:
+    """Fit a logistic regression with a ridge penalty to the sentences that have a target.
+
+    With `within`, its verdicts are for stretches of long utterances.
+    """
     table = table.rows(np.flatnonzero(table.named))
     used = np.unique(table.pieces.indices)
     inputs = table.pieces[:, used]
@@ -131,7 +165,10 @@ def fit(table: Table, *, language: str) -> RequestWeights:
     pieces = np.zeros(1 << HASH_BITS)
     pieces[used] = found.x[1:]
     return RequestWeights(
-        intercept=float(found.x[0]), pieces=pieces, sure_from=SURE_FROM[language], doubt_below=DOUBT_BELOW[language]
+        intercept=float(found.x[0]),
+        pieces=pieces,
+        sure_from=(SURE_AMID_TALK if within else SURE_FROM)[language],
+        doubt_below=(DOUBT_AMID_TALK if within else DOUBT_BELOW)[language],
     )
 
 

@@ -76,6 +76,62 @@ def test_finds_what_no_rule_foresees(detector: IntentDetector, text: str, langua
     assert request.quote in text
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (
+            (
+                "so the man came on friday and he took the panel off and he said it wants a new "
+                "pump and that was that and "
+                "nobody has rung since so could you put me through to a person please because the house is cold"
+            ),
+            "en",
+        ),
+        (
+            (
+                "в пятницу приходил мастер снял панель сказал нужен новый насос и всё и никто с тех "
+                "пор не звонил так что "
+                "соедините меня пожалуйста с оператором а то в доме холодно"
+            ),
+            "ru",
+        ),
+        (
+            "周五师傅来把盖子拆了说要换个新泵就走了后来一直没有人联系我所以请你帮我转人工客服吧家里现在冷得很孩子都感冒了",
+            "zh",
+        ),
+    ],
+)
+def test_finds_a_request_amid_talk(detector: IntentDetector, text: str, language: str) -> None:
+    request = detector.detect(text, language=language)
+    assert request is not None
+    assert len(request.quote) < len(text) / 2
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (
+            (
+                "so the man came on friday and he took the panel off and he told me the manager "
+                "would send the report and "
+                "it has come and i only want to know where i sign it because there are two boxes on the last page"
+            ),
+            "en",
+        ),
+        (
+            (
+                "в пятницу приходил мастер снял панель и сказал что менеджер пришлёт отчёт отчёт "
+                "пришёл и я только хочу "
+                "узнать где его подписывать потому что на последней странице две графы"
+            ),
+            "ru",
+        ),
+    ],
+)
+def test_talk_of_persons_in_a_long_turn_is_no_request(detector: IntentDetector, text: str, language: str) -> None:
+    assert detector.detect(text, language=language) is None
+
+
 def test_takes_back_what_a_rule_says_where_it_is_certain(detector: IntentDetector) -> None:
     text = "Can you put me through to room 214?"
     assert IntentDetector.load(IntentConfig(rules_only=True)).detect(text, language="en") is not None
@@ -115,7 +171,7 @@ def test_damaged_folders_are_named(tmp_path: Path) -> None:
     manifest.write_text(text.replace("format = 1", "format = 9"))
     with pytest.raises(ModelError, match="has format 9"):
         RequestModel.load(copy)
-    manifest.write_text(text.replace("[zh]", "[xx]"))
+    manifest.write_text(text.replace("[zh", "[xx"))
     with pytest.raises(ModelError, match="lacks 'zh'"):
         RequestModel.load(copy)
     manifest.write_text(text)

@@ -113,6 +113,41 @@ def read(said: list[tuple[Channel, str, str]]) -> None:
         assert redactor.redact(Transcript(text=text, language="en"), channel=channel).text == written
 
 
+@pytest.mark.parametrize(
+    ("number", "wrong", "right", "shown"),
+    [
+        ("5105 2901 0620 5453", "5105 2901 0620 5457", "no, sorry, three, not seven", "no, sorry, [card], not [card]"),
+        ("5105 2901 0620 5453", "5105 2901 0620 5457", "No, three at the end.", "No, [card] at the end."),
+        ("5105 2901 0620 5453", "5105 2901 0620 5457", "нет, три, а не семь", "нет, [card], а не [card]"),
+        ("5105 2901 0620 5453", "5105 2901 0620 5457", "извините, последняя три", "извините, последняя [card]"),
+        ("5105 2901 0620 5453", "5105 2901 0620 5457", "不对，最后是三", "不对，最后是[card]"),
+        ("5105 2901 0620 5453", "5105 2901 0620 5453", "no, not for one moment", "no, not for one moment"),
+        ("5105 2901 0620 5453", "5105 2901 0620 5453", "No, sorry, not four nights.", "No, sorry, not four nights."),
+    ],
+)
+def test_a_digit_that_corrects_a_number_goes_too(number: str, wrong: str, right: str, shown: str) -> None:
+    redactor = Redactor()
+    masked("Your card number?", channel=AGENT, redactor=redactor)
+    masked(number, channel=CALLER, redactor=redactor)
+    masked(wrong, channel=AGENT, redactor=redactor)
+    assert masked(right, channel=CALLER, redactor=redactor) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The gas meter was five one oh three.",
+        "На счётчике пять один ноль три.",
+    ],
+)
+def test_what_a_meter_shows_stays(text: str) -> None:
+    assert masked(text) == text
+
+
+def test_the_town_goes_with_the_address() -> None:
+    assert masked("Живу: г. Пермь, улица Мира, дом 4", channel=CALLER) == "Живу: [address]"
+
+
 def test_a_number_said_in_full_announces_no_other() -> None:
     read(
         [

@@ -9,13 +9,15 @@ where an utterance has both kinds, the request counts. Frames and vetoes of a la
 
 Callers find words that no rule foresees. So a small model (`voicepipe.speech.intent_model`) has a say, too: where no
 rule speaks and it is sure, it makes the request (after a veto it must be surer); where a rule speaks and it is certain
-of the contrary, there is none. It does not overrule a centre's own rules.
+of the contrary, there is none. It does not overrule a centre's own rules. Of a long utterance it looks at stretches,
+too: some words about a rule's request, or as many of the rest at a time, by weights of their own.
 
 Words alone decide; nothing is known of what was said before. So "a manager" in answer to "who told you that?" is taken
 for a request, and wishes that name nobody ("can't we solve this some other way?") are not.
 """
 
 import tomllib
+from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -25,10 +27,10 @@ from types import NoneType
 from voicepipe.packaged import packaged
 from voicepipe.speech import intent_patterns
 from voicepipe.speech.identify import script_of
-from voicepipe.speech.intent_model import RequestModel
+from voicepipe.speech.intent_model import Opinion, RequestModel
 from voicepipe.speech.matching import Rule
 from voicepipe.speech.phrases import PhraseBook, load_phrases
-from voicepipe.speech.tokens import TokenizedText
+from voicepipe.speech.tokens import HARD_BREAK, TokenizedText
 from voicepipe.types import ConfigError, HumanRequest
 
 KINDS = ("supervisor", "complaint", "human")
@@ -39,6 +41,9 @@ MAX_CHARACTERS = 2_000
 """How much of a text is looked at; an utterance of 8 s has about 200."""
 MODEL_RULE = "model"
 """Name that stands for the rule where the model made the request."""
+REACH = {"latin": 8, "cyrillic": 8, "han": 12}
+"""How many tokens on either side of a rule's request are a stretch of a long utterance, by script. An utterance of more
+than twice as many is long; of 10 requests amid talk, the model takes back six where it only weighs the whole."""
 VETO_MARGIN = 2.0
 """By how many logits the model must be surer where a rule's request was vetoed."""
 
@@ -187,27 +192,49 @@ class IntentDetector:
         model = self._model if "target" in book.rules else None
         own = self._own_rules.get(book.language, ())
         opinion = model.weigh(book, heard) if model else None
-        if opinion and opinion.doubtful and opinion.logit < opinion.sure_from and not own:
+        is_long = len(heard.tokens) > 2 * REACH[book.script]
+        if opinion and opinion.doubtful and opinion.logit < opinion.sure_from and not own and not is_long:
             return None  # whatever the rules say
-        hits, asked = self._requests(book, heard, all_of_them=bool(own))
+        hits, asked = self._requests(book, heard, all_of_them=bool(own) or (is_long and model is not None))
         if hits and (opinion is None or not opinion.doubtful or any(rule.name in own for _, rule in hits)):
-            rank, rule = min(hits, key=_rank)
-            start = rank[3]
-            quote = heard.quote(start, start - rank[2])
-            return rank, HumanRequest(kind=rule.settings["kind"], rule=rule.name, quote=quote)
-        if opinion is None or hits:
+            return _told(heard, *min(hits, key=_rank))
+        if opinion is None or model is None:
             return None
-        if opinion.logit < opinion.sure_from + (VETO_MARGIN if asked else 0.0):
+        if is_long and (hit := self._hit_in_stretches(model, book, heard, hits=hits, asked=asked)):
+            return hit
+        return None if hits else _made_by_model(book, heard, opinion, asked=asked)
+
+    def _hit_in_stretches(
+        self,
+        model: RequestModel,
+        book: PhraseBook,
+        heard: TokenizedText,
+        *,
+        hits: "Sequence[tuple[_Ranked, Rule]]",
+        asked: bool,
+    ) -> "_Hit | None":
+        """Return the best request of a long utterance that the model does not doubt for the words about it."""
+        reach, count = REACH[book.script], len(heard.tokens)
+
+        def stretch(first: int, last: int) -> TokenizedText:
+            start, end = heard.span_of(first, last)
+            return book.tokenizer(heard.original[start:end])
+
+        for rank, rule in sorted(hits, key=_rank):
+            start, end = rank[3], rank[3] - rank[2]
+            first, last = bisect_left(heard.starts, start), bisect_left(heard.starts, end)
+            opinion = model.weigh(book, stretch(*_about(heard.tokens, first, last, reach=reach)), amid_talk=True)
+            if opinion is None or not opinion.doubtful:
+                return _told(heard, rank, rule)
+        if hits:
             return None
-        start, end = opinion.span(heard)
-        kinds = {
-            _KIND_OF_TARGET.get(rule.name, "human")
-            for rule, spans in book.find("target", heard)
-            if any(low < end and start < high for low, high in spans)
-        }
-        kind = next((kind for kind in KINDS if kind in kinds), "human")
-        request = HumanRequest(kind=kind, rule=MODEL_RULE, quote=heard.quote(start, end))
-        return (KINDS.index(kind), len(book.rules["request"]), start - end, start), request
+        made: list[_Hit] = []
+        for first in range(0, max(count - reach, 1), reach):
+            part = stretch(first, min(first + 2 * reach, count))
+            opinion = model.weigh(book, part, amid_talk=True)
+            if opinion and (hit := _made_by_model(book, part, opinion, asked=asked)):
+                made.append(hit)
+        return min(made, key=_rank, default=None)
 
     def _requests(
         self, book: PhraseBook, heard: TokenizedText, *, all_of_them: bool
@@ -257,6 +284,33 @@ def load_book(language: str, *own: Path, with_concepts: bool) -> PhraseBook:
 
 
 _Hit = tuple[_Ranked, HumanRequest]
+
+
+def _about(tokens: Sequence[str], first: int, last: int, *, reach: int) -> tuple[int, int]:
+    """Return ``tokens[first:last]`` and as far as `reach` on either side, within the sentence; half open."""
+    start, end = max(0, first - reach), min(len(tokens), last + reach)
+    start = max((at + 1 for at in range(start, first) if tokens[at] == HARD_BREAK), default=start)
+    return start, min((at for at in range(last, end) if tokens[at] == HARD_BREAK), default=end)
+
+
+def _told(heard: TokenizedText, rank: _Ranked, rule: Rule) -> _Hit:
+    quote = heard.quote(rank[3], rank[3] - rank[2])
+    return rank, HumanRequest(kind=rule.settings["kind"], rule=rule.name, quote=quote)
+
+
+def _made_by_model(book: PhraseBook, heard: TokenizedText, opinion: Opinion, *, asked: bool) -> _Hit | None:
+    """Return the model's own request, if it is sure; ``asked``: a rule's was vetoed."""
+    if opinion.logit < opinion.sure_from + (VETO_MARGIN if asked else 0.0):
+        return None
+    start, end = opinion.span(heard)
+    kinds = {
+        _KIND_OF_TARGET.get(rule.name, "human")
+        for rule, spans in book.find("target", heard)
+        if any(low < end and start < high for low, high in spans)
+    }
+    kind = next((kind for kind in KINDS if kind in kinds), "human")
+    request = HumanRequest(kind=kind, rule=MODEL_RULE, quote=heard.quote(start, end))
+    return (KINDS.index(kind), len(book.rules["request"]), start - end, start), request
 
 
 def _rank(hit: tuple[_Ranked, object]) -> _Ranked:

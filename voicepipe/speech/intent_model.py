@@ -6,8 +6,9 @@ A logistic regression a language over `voicepipe.speech.spelling` and `voicepipe
     \mathrm{logit}\,P = b + \frac{1}{\sqrt{n}} \sum_{k=1}^{n} v_{h(k)} + \frac{c}{\sqrt{m}} \sum_{j=1}^{m} v_{h(j)},
 
 with :math:`h` the hash [1]_ of the :math:`n` pieces of spelling and of the :math:`m` patterns of concepts, and
-:math:`c` the `PATTERN_SCALE`. A model is a folder: ``weights.npz`` and ``manifest.toml``; ``card.md`` says what was
-measured.
+:math:`c` the `PATTERN_SCALE`. What is said before and after a request thins it out, so a language has a second set of
+weights, learnt from sentences amid talk, for stretches of long utterances. A model is a folder: ``weights.npz`` and
+``manifest.toml``; ``card.md`` says what was measured.
 
 References
 ----------
@@ -32,6 +33,9 @@ HASH_BITS = 16
 """Units of spelling and patterns share ``2 ** HASH_BITS`` weights a language."""
 PATTERN_SCALE = 2.0
 """How much more patterns of concepts count than spelling."""
+
+AMID_TALK = "amid_talk"
+"""What manifest and arrays call the weights for stretches of long utterances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +95,21 @@ class RequestModel:
     model_id : str
     weights : mapping of str to RequestWeights
         By ISO 639-1 code.
+    amid_talk : mapping of str to RequestWeights
+        The same for stretches of long utterances.
     """
 
-    def __init__(self, *, model_id: str, weights: Mapping[str, RequestWeights]) -> None:
+    def __init__(
+        self, *, model_id: str, weights: Mapping[str, RequestWeights], amid_talk: Mapping[str, RequestWeights]
+    ) -> None:
         self.model_id = model_id
-        self._languages = {
-            language: _Language(one, words_apart=language != SCRIPT_LANGUAGES["han"])
-            for language, one in weights.items()
-        }
+        self._languages, self._amid_talk = (
+            {
+                language: _Language(one, words_apart=language != SCRIPT_LANGUAGES["han"])
+                for language, one in by_language.items()
+            }
+            for by_language in (weights, amid_talk)
+        )
 
     @classmethod
     def load(cls, model_dir: Path) -> "RequestModel":
@@ -109,15 +120,15 @@ class RequestModel:
         ModelError
             If the folder holds no usable model, or one for other pieces.
         """
-        model_id, weights = read_model(model_dir, _made, called="model of requests")
-        return cls(model_id=model_id, weights=weights)
+        model_id, weights, amid_talk = read_model(model_dir, _made, called="model of requests")
+        return cls(model_id=model_id, weights=weights, amid_talk=amid_talk)
 
     @property
     def languages(self) -> tuple[str, ...]:
         """ISO 639-1 codes of the languages that it knows."""
         return tuple(self._languages)
 
-    def weigh(self, book: PhraseBook, heard: TokenizedText) -> Opinion | None:
+    def weigh(self, book: PhraseBook, heard: TokenizedText, *, amid_talk: bool = False) -> Opinion | None:
         """Return what the model makes of a text; None where it names nobody and nothing that could be asked for.
 
         Parameters
@@ -126,8 +137,10 @@ class RequestModel:
             Of one of the model's `languages`, with the sections of `voicepipe.speech.intent_patterns.SECTIONS`.
         heard : TokenizedText
             Made by the book's tokenizer.
+        amid_talk : bool
+            Whether the text is a stretch of a longer one.
         """
-        return self._languages[book.language].weigh(book, heard)
+        return (self._amid_talk if amid_talk else self._languages)[book.language].weigh(book, heard)
 
 
 class _Language:
@@ -169,15 +182,23 @@ def _strongest(tokens: Sequence[str], by_token: Sequence[float]) -> tuple[int, i
     return best
 
 
-def _made(manifest: Mapping[str, Any], arrays: Mapping[str, DoubleArray]) -> tuple[str, dict[str, RequestWeights]]:
+def _made(
+    manifest: Mapping[str, Any], arrays: Mapping[str, DoubleArray]
+) -> tuple[str, dict[str, RequestWeights], dict[str, RequestWeights]]:
     if manifest["hash_bits"] != HASH_BITS:
         raise ModelError(f"Model of requests {manifest['model_id']} is for other pieces: use one that fits.")
-    return manifest["model_id"], {
-        language: RequestWeights(
-            intercept=float(manifest[language]["intercept"]),
-            pieces=arrays[language],
-            sure_from=float(manifest[language]["sure_from"]),
-            doubt_below=float(manifest[language]["doubt_below"]),
-        )
-        for language in manifest["languages"]
-    }
+    weights, amid_talk = {}, {}
+    for language in manifest["languages"]:
+        figures = manifest[language]
+        weights[language] = _weights(figures, arrays[language])
+        amid_talk[language] = _weights(figures[AMID_TALK], arrays[f"{language}_{AMID_TALK}"])
+    return manifest["model_id"], weights, amid_talk
+
+
+def _weights(figures: Mapping[str, Any], pieces: DoubleArray) -> RequestWeights:
+    return RequestWeights(
+        intercept=float(figures["intercept"]),
+        pieces=pieces,
+        sure_from=float(figures["sure_from"]),
+        doubt_below=float(figures["doubt_below"]),
+    )

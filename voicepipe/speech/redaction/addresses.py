@@ -113,10 +113,11 @@ def _whole(tokens: Tokens, numbers: set[int], span: Span) -> Span:
             if place and tokens.roles[place - 1] & _DWELLING:
                 first = place - 1
         town = first - 1 - (first > 1 and tokens.words[first - 1] == ",")
-        named = town > 0 and tokens.words[town - 1] in ("город", "г", "гор", "село", "поселок")
+        before = town - 1 - (town > 1 and tokens.words[town - 1] == ".")  # "г. Тверь"
+        named = town > 0 and tokens.words[before] in ("город", "г", "гор", "село", "поселок")
         if town >= 0 and tokens.sorts[town] == "w" and not tokens.roles[town] & (_NOT_NAME | _COPULA):
             if named:
-                first = town - 1
+                first = before
             elif town < first - 1 and tokens.is_cased(town) and not tokens.words[town].isascii():
                 first = town  # "Казань, улица Баумана"
         start = tokens.starts[first]

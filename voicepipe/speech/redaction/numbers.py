@@ -74,6 +74,9 @@ _TAKES_BACK = frozenset(
     | {"вернее", "стоп", "пардон", "ошибся", "ошиблась", "不", "错", "歉"}
 )
 _WHICH_DIGITS = frozenset({"last", "first", "next", "final", "other", "последние", "первые", "следующие", "остальные"})
+_NOT = frozenset({"not", "instead", "rather", "не", "вместо", "不", "错"})
+_WHERE = frozenset({"end", "ends", "last", "конце", "последняя", "尾", "后"})
+_PRONOUNS = frozenset({"one", "один", "одна", "一"})
 _AREA_CODE = frozenset({("area", "code"), ("код", "города"), ("区", "号")})
 _NOT_OPENING = frozenset(
     {"the", "a", "on", "in", "at", "for", "with", "of", "my", "your", "на", "с", "в", "у", "有", "一", "的"}
@@ -339,7 +342,7 @@ class NumberReader:
             repeated = self._said.repeats(piece.digits, fewest=2 if self._content() == 0 else 3)
             if repeated:
                 return Kind(repeated), 0
-            if self._whole and len(piece.digits) >= 2 and self._takes_back():
+            if self._whole and (len(piece.digits) >= 2 or self._contrasts()) and self._takes_back():
                 self._corrected = True
                 return self._whole, 0
         if masked and len(piece.digits) >= 3 and any(piece.digits in digits for digits in self._masked):
@@ -437,7 +440,7 @@ class NumberReader:
         certain = announced and not (cue and cue.strength == "weak")
         if is_year(piece) and not certain and (hint is None or follows_year_word(tokens, piece)):
             return None
-        if count == 1 and not self._stands_last(piece.last):
+        if count == 1 and minimum and not self._stands_last(piece.last):
             return None
         if count == 1 and piece.first and tokens.words[piece.first - 1] in _WHICH_DIGITS:
             return None  # "and the last four?"
@@ -501,6 +504,13 @@ class NumberReader:
         return all(
             index in self._atom_at or self._plain(index, _PLAIN_ROLES | _CORRECTION) for index in range(len(tokens))
         )
+
+    def _contrasts(self) -> bool:
+        """Return whether two digits are held against each other, or one's place is told: "four, not five"."""
+        words = self._tokens.words
+        if len(self._atoms) > 1:
+            return any(word in _NOT for word in words)
+        return any(word in _WHERE for word in words) and words[self._atoms[0].first] not in _PRONOUNS
 
     def _is_bare(self) -> bool:
         """Return whether the utterance holds hardly anything but numbers."""
