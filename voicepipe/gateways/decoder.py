@@ -417,6 +417,6 @@ def whole_number(value: object) -> int | None:
         if len(digits) > 16 or not digits.isascii() or not digits.isdigit():
             return None
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**53:
         return None
     return int(value)

@@ -216,11 +216,10 @@ class CallJoiner:
                 f"Call {live.call.call_id} began at {rate_hz} Hz on its {chunk.channel} channel and goes on at "
                 f"{chunk.sample_rate_hz} Hz; keep one rate.",
             )
-        return replace(
-            chunk,
-            call_id=live.call.call_id,
-            first_sample=chunk.first_sample + round(joined.offset_s * chunk.sample_rate_hz),
-        )
+        later_samples = round(joined.offset_s * chunk.sample_rate_hz)
+        if not later_samples and chunk.call_id == live.call.call_id:
+            return chunk
+        return replace(chunk, call_id=live.call.call_id, first_sample=chunk.first_sample + later_samples)
 
     def _leave(self, leg: Decoder, reason: str, *, now_s: float) -> list[MediaEvent]:
         live = self._legs[leg].live

@@ -10,14 +10,29 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+MOST_QUEUED = 8
+"""Messages of a WebSocket that may wait to be taken before no more are read from it."""
+
 
 class AbortableSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, whose connection can be cut where the peer does not read."""
+    """uvicorn's WebSocket, whose connection can be cut where the peer does not read.
+
+    uvicorn stops reading at each message until it is taken: two system calls a message. Here a few may wait.
+    """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Show the handler how to cut the connection."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "abort": self.transport.abort}
+
+    def send_receive_event_to_app(self) -> None:
+        """Queue a message; stop reading where many wait."""
+        was_paused, self.read_paused = self.read_paused, True
+        super().send_receive_event_to_app()
+        self.read_paused = was_paused
+        if not was_paused and self.queue.qsize() >= MOST_QUEUED:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send, and count a refusal as the end of the handshake, which uvicorn would call missing."""
