@@ -1,8 +1,8 @@
-"""The stress model as it is trained: population norms, simulated baselines, the network, and its ONNX graph.
+"""What the stress model is fed: features, labels, the population's norms, and baselines as calls would build them.
 
-Two small networks, one on prosody and one on the speech embedding, each see an utterance as it is and as it deviates
-from the caller's baseline; their outputs are added. So prosody's share of a score can be told exactly, and a score
-without an embedding is the prosody network alone (with its own calibration).
+An utterance goes in as it is and as it deviates from the caller's baseline. Corpora hold clips, not calls, so calls
+are simulated: a voice's clips are dealt out, some open with calm speech, and the running baseline of the product hears
+them in turn.
 """
 
 from collections.abc import Sequence

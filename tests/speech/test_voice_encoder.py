@@ -1,13 +1,12 @@
 """Tests of voicepipe.speech.voice_encoder."""
 
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from voicepipe.speech.voice_encoder import LAYERS, VoiceEncoder, first_layers, padded
-from voicepipe.types import FloatArray, ModelError
+from voicepipe.speech.voice_encoder import VoiceEncoder, padded
+from voicepipe.types import FloatArray
 
 N_MELS = 80
 
@@ -17,9 +16,13 @@ def mel_of(duration_s: float, *, seed: int = 0) -> FloatArray:
     return rng.normal(0.0, 0.4, (N_MELS, round(duration_s * 100))).astype(np.float32)
 
 
+def pooled(frames: FloatArray) -> FloatArray:
+    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
+
+
 @pytest.fixture(scope="module")
 def encoder(whisper_dir: Path) -> VoiceEncoder:
-    return VoiceEncoder(whisper_dir, compute_type="int8", cpu_threads=1, num_workers=1)
+    return VoiceEncoder(whisper_dir)
 
 
 @pytest.mark.slow
@@ -41,48 +44,32 @@ def test_frames_beyond_the_utterance_are_not_pooled(encoder: VoiceEncoder) -> No
 
 @pytest.mark.slow
 def test_all_layers_are_the_whole_encoder(whisper_dir: Path) -> None:
+    """CTranslate2, computing the same weights in floating point, is the independent witness."""
     import ctranslate2
 
     whole = ctranslate2.models.Whisper(str(whisper_dir), device="cpu", compute_type="float32", intra_threads=1)
-    six = VoiceEncoder(whisper_dir, compute_type="float32", cpu_threads=1, num_workers=1, layers=[6])
+    six = VoiceEncoder(whisper_dir, quantized=False, layers=[6])
     mel = mel_of(2.0)
     frames = np.asarray(whole.encode(ctranslate2.StorageView.from_array(mel[None])))[0]
-    expected = np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
-    np.testing.assert_allclose(six.embed(mel, duration_s=2.0), expected, atol=1e-5)
+    np.testing.assert_allclose(six.embed(mel, duration_s=2.0), pooled(frames), atol=1e-4)
 
 
 @pytest.mark.slow
-def test_the_layers_stand_side_by_side(encoder: VoiceEncoder, whisper_dir: Path) -> None:
+def test_layers_stand_side_by_side(encoder: VoiceEncoder, whisper_dir: Path) -> None:
     mel = mel_of(2.0)
-    each = [
-        VoiceEncoder(whisper_dir, compute_type="int8", cpu_threads=1, num_workers=1, layers=[count]) for count in LAYERS
-    ]
-    expected = np.concatenate([one.embed(mel, duration_s=2.0) for one in each])
-    np.testing.assert_array_equal(encoder.embed(mel, duration_s=2.0), expected)
+    each = [VoiceEncoder(whisper_dir, layers=[count]).embed(mel, duration_s=2.0) for count in (2, 3)]
+    np.testing.assert_allclose(encoder.embed(mel, duration_s=2.0), np.concatenate(each), atol=1e-5)
 
 
 @pytest.mark.slow
-def test_fewer_layers_are_less_to_load(whisper_dir: Path) -> None:
-    three = first_layers(whisper_dir / "model.bin", layers=3)
-    assert len(three) < 0.3 * (whisper_dir / "model.bin").stat().st_size
-
-
-@pytest.mark.slow
-def test_more_layers_than_there_are(whisper_dir: Path) -> None:
-    with pytest.raises(ModelError, match="7 encoder layers or more"):
-        first_layers(whisper_dir / "model.bin", layers=7)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"\x06", struct.pack("<I", 5) + b"\x00" * 64, struct.pack("<I", 6) + b"\xff" * 64, b"not a model " * 50],
-    ids=["empty", "cut off", "another version", "nonsense", "text"],
-)
-def test_what_is_no_model_gets_one_sentence(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "model.bin"
-    path.write_bytes(content)
-    with pytest.raises(ModelError, match="voicepipe models verify"):
-        first_layers(path, layers=3)
+def test_integers_come_close_to_floating_point(encoder: VoiceEncoder, whisper_dir: Path) -> None:
+    """Their error is small against how voices differ, and it leans to no side."""
+    exact = VoiceEncoder(whisper_dir, quantized=False)
+    mels = [mel_of(2.0, seed=seed) for seed in range(12)]
+    truth = np.stack([exact.embed(mel, duration_s=2.0) for mel in mels])
+    error = np.stack([encoder.embed(mel, duration_s=2.0) for mel in mels]) - truth
+    assert np.sqrt(np.mean(error**2)) < 0.05 * np.std(truth)
+    assert np.sqrt(np.mean(error.mean(axis=0) ** 2)) < 0.04 * np.std(truth)
 
 
 def test_padding_is_the_floor_of_the_range() -> None:

@@ -164,9 +164,8 @@ class WhisperTranscriber:
         self._encode: Any = whisper.encode
         self._voice = VoiceEncoder(
             model_dir,
-            compute_type=self.config.compute_type,
+            quantized=self.config.compute_type == "int8",
             cpu_threads=self.config.cpu_threads,
-            num_workers=self.config.num_workers,
             layers=voice_layers,
         )
 
