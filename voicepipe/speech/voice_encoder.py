@@ -23,8 +23,8 @@ from voicepipe.types import FloatArray
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-LAYERS = (2, 3)
-"""Encoder layers that the embedding is taken after: about half of the base model's."""
+LAYERS = (3, 4)
+"""Encoder layers that the embedding is taken after: from the middle of the base model's six."""
 CONTEXT_STEP_S = 0.5
 """The context is the utterance, filled up with silence to a whole multiple of this."""
 

@@ -138,19 +138,23 @@ function groupPanel(list, name) {
     WORDS.groups[name],
     null,
     el(
-      "table",
-      {},
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, WORDS.filters[`${name}Name`]), el("th", { scope: "col", class: "num" }, WORDS.groups.calls), el("th", { scope: "col", class: "num" }, WORDS.groups.share), el("th", {}, el("span", { class: "away" }, WORDS.groups.note)))),
+      "div",
+      { class: "scroll" },
       el(
-        "tbody",
+        "table",
         {},
-        rows.map((row) =>
-          el(
-            "tr",
-            { class: row.few ? "few" : null, title: row.few ? null : WORDS.groups.bar(row.value, row.k, row.n, ...row.interval) },
-            el("td", { class: "any" }, el("a", { class: "call", href: hashOf({ [filter]: row.value, page: "1" }) }, name === "language" ? languageName(row.value) : row.value)),
-            el("td", { class: "num" }, count(row.n)),
-            row.few ? [el("td", { class: "num interval", colspan: "2" }, WORDS.groups.fewRow)] : [el("td", { class: "num" }, percent(row.k / row.n)), el("td", { class: "num" }, whisker(row.k / row.n, ...row.interval, { from: 0, to: top, all }))],
+        el("thead", {}, el("tr", {}, el("th", { scope: "col" }, WORDS.filters[`${name}Name`]), el("th", { scope: "col", class: "num" }, WORDS.groups.calls), el("th", { scope: "col", class: "num" }, WORDS.groups.share), el("th", {}, el("span", { class: "away" }, WORDS.groups.note)))),
+        el(
+          "tbody",
+          {},
+          rows.map((row) =>
+            el(
+              "tr",
+              { class: row.few ? "few" : null, title: row.few ? null : WORDS.groups.bar(row.value, row.k, row.n, ...row.interval) },
+              el("td", { class: "any" }, el("a", { class: "call", href: hashOf({ [filter]: row.value, page: "1" }) }, name === "language" ? languageName(row.value) : row.value)),
+              el("td", { class: "num" }, count(row.n)),
+              row.few ? [el("td", { class: "num interval", colspan: "2" }, WORDS.groups.fewRow)] : [el("td", { class: "num" }, percent(row.k / row.n)), el("td", { class: "num" }, whisker(row.k / row.n, ...row.interval, { from: 0, to: top, all }))],
+            ),
           ),
         ),
       ),
