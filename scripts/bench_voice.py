@@ -1,6 +1,6 @@
 """Time and error of the voice embedding, over recordings.
 
-    python scripts/bench_voice.py FOLDER --whisper DIR [--layers 2 3]
+    python scripts/bench_voice.py FOLDER --whisper DIR [--layers 3 4]
 
 Each recording below FOLDER is an utterance (its first 8 s). It is embedded as the product does it, on integers, then
 in floating point, and for comparison encoded by CTranslate2 with all layers, in turns. The error of integers, ours and
