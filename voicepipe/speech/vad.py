@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from voicepipe.onnx_graphs import session_of
 from voicepipe.speech.vad_graph import MEND, for_many_tracks
 from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
     from voicepipe.ports import VoiceDetectorState
 
 FRAME_SAMPLES: Final = 512
@@ -120,7 +119,7 @@ class SileroDetector:
     def __init__(self, *, model_path: Path | None = None, level: LevelConfig | None = None) -> None:
         self._level = level or LevelConfig()
         self._silence_frames = max(1, round(self._level.silence_s / _FRAME_S))
-        self._session = _load(model_path or bundled_model_path())
+        self._session = session_of(for_many_tracks(model_path or bundled_model_path()))
 
     def start(self) -> SileroState:
         """Return the state of a fresh track: nothing heard, gain at its start."""
@@ -275,13 +274,3 @@ def bundled_model_path() -> Path:
         if path.is_file():
             return path
     raise ModelError(f"Silero VAD (silero_vad_v6.onnx) is not in the installed faster-whisper package; {MEND}")
-
-
-def _load(path: Path) -> "InferenceSession":
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(for_many_tracks(path), options, providers=["CPUExecutionProvider"])

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from voicepipe.onnx_graphs import graph_of
 from voicepipe.types import FloatArray, ModelError
 
 MEND: Final = "run: pip install --force-reinstall 'faster-whisper>=1.2,<2'"
@@ -128,12 +129,7 @@ def for_many_tracks(path: Path) -> bytes:
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in published.graph.initializer}
     if strange := [name for name, shape in _WEIGHTS.items() if name not in held or held[name].shape != shape]:
         raise ModelError(f"{path} is not the Silero VAD that voicepipe knows ({', '.join(strange)}); {MEND}")
-    model = onnx.parser.parse_model(_GRAPH)
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in _weights(held).items()
-    )
-    built: bytes = model.SerializeToString()
-    return built
+    return graph_of(_GRAPH, _weights(held))
 
 
 def _weights(held: dict[str, FloatArray]) -> dict[str, FloatArray]:

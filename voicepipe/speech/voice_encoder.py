@@ -13,15 +13,12 @@ References
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voicepipe.onnx_graphs import session_of
 from voicepipe.speech.voice_graph import encoder_graph
 from voicepipe.types import FloatArray
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 LAYERS = (3, 4)
 """Encoder layers that the embedding is taken after: from the middle of the base model's six."""
@@ -58,7 +55,7 @@ class VoiceEncoder:
         self, model_dir: Path, *, quantized: bool = True, cpu_threads: int = 1, layers: Sequence[int] = LAYERS
     ) -> None:
         path = model_dir / "model.bin"
-        self._session = _load(encoder_graph(path, layers=layers, quantized=quantized), cpu_threads=cpu_threads)
+        self._session = session_of(encoder_graph(path, layers=layers, quantized=quantized), cpu_threads=cpu_threads)
 
     def embed(self, mel: FloatArray, *, duration_s: float) -> FloatArray:
         """Return mean and standard deviation, layer by layer, over the frames that an utterance covers (20 ms each).
@@ -92,13 +89,3 @@ def padded(mel: FloatArray, *, n_frames: int) -> FloatArray:
     n_kept = min(n_frames, mel.shape[1])
     out[:, :n_kept] = mel[:, :n_kept]
     return out
-
-
-def _load(graph: bytes, *, cpu_threads: int) -> "InferenceSession":
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cpu_threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

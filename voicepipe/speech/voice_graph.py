@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from voicepipe.onnx_graphs import graph_of
 from voicepipe.types import FloatArray, ModelError
 
 _GRAPH: Final = """
@@ -111,8 +112,6 @@ def encoder_graph(path: Path, *, layers: Sequence[int], quantized: bool) -> byte
 
 
 def _graph(weights: dict[str, FloatArray], *, layers: Sequence[int], quantized: bool) -> bytes:
-    import onnx
-
     size = len(weights["conv2_bias"])
     n_heads = int(weights["num_heads"])
     arrays: dict[str, Any] = {name: weights[name] for name in _AS_THEY_ARE}
@@ -147,20 +146,14 @@ def _graph(weights: dict[str, FloatArray], *, layers: Sequence[int], quantized: 
         )
         if i + 1 in layers:
             text.append(_OUTPUT.format(after=i + 1))
-    model = onnx.parser.parse_model(
-        _GRAPH.format(
-            outputs=", ".join(f"float[m, {size}] after_{layer}" for layer in layers),
-            n_heads=n_heads,
-            head_size=size // n_heads,
-            size=size,
-            layers="".join(text),
-        )
+    graph = _GRAPH.format(
+        outputs=", ".join(f"float[m, {size}] after_{layer}" for layer in layers),
+        n_heads=n_heads,
+        head_size=size // n_heads,
+        size=size,
+        layers="".join(text),
     )
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in arrays.items()
-    )
-    built: bytes = model.SerializeToString()
-    return built
+    return graph_of(graph, arrays)
 
 
 _FORMAT: Final = 6

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from voicepipe.onnx_graphs import session_of
 from voicepipe.ports import CallerBaseline
 from voicepipe.stress.baseline import Baseline, BaselineNorms, Norm
 from voicepipe.stress.explain import ablate, strongest
@@ -47,8 +48,6 @@ class OnnxStressScorer:
     """
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
         self.profile = read_profile(folder)
         self.manifest = self.profile.manifest
         self.model_id: str = self.profile.model_id
@@ -64,14 +63,8 @@ class OnnxStressScorer:
                 f"The stress model in {model_dir} needs embeddings of version {self.manifest.embedding_version}, "
                 f"this version makes {EMBEDDING_VERSION}: use a model that fits or train it again."
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(model_dir / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = session_of(model_dir / "model.onnx")
             self.norms = _read_norms(model_dir / "norms.npz")
         except Exception as error:  # onnxruntime's own exception classes have no public common parent
             raise ModelError(f"The stress model in {model_dir} cannot be loaded ({error}).") from error
