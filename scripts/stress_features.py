@@ -35,7 +35,7 @@ class Table:
         Index into the list of clips that the table was loaded for.
     speech_s, duration_s : ndarray, shape (n,), float64
     prosody : ndarray, shape (n, n_features), float64
-    embedding : ndarray, shape (n, 2048), float32
+    embedding : ndarray, shape (n, n_embedding), float32
     """
 
     clip: np.ndarray
@@ -124,7 +124,7 @@ def _embeddings_beside(path: Path) -> Path:
 
 
 def _embedded(path: Path, transcriber: WhisperTranscriber) -> FloatArray:
-    """Return the embeddings of the utterances in a cache file, shape (n, 2048)."""
+    """Return the embeddings of the utterances in a cache file, shape (n, n_embedding)."""
     return np.stack([transcriber.embed(samples) for samples in cached_audio(path)])
 
 

@@ -1,36 +1,31 @@
-"""Linear heads on prosody and embedding, fitted in closed form, calibrated, and written as ONNX.
+"""Fitting of the stress model's heads, and of what makes probabilities of their scores.
 
-Every output is a ridge regression on the utterance as it is and as it deviates from the caller's baseline. With a few
-thousand acted clips and two thousand inputs, strongly shrunk linear heads carried over to unseen speakers better than
-the small neural networks that were tried, and they make a score's reasons exact.
-
-On top of the heads that all corpora share, each corpus (a language, a way of recording, a way of acting) has heads of
-its own for what the shared ones leave unexplained, and gates tell from the embedding how much an utterance is like each
-corpus. It is the augmented feature space of Daumé ("Frustratingly Easy Domain Adaptation", ACL 2007) with the domain
-estimated; what is like none of them is left to the shared heads.
+Ridge regressions in closed form, one softmax regression by its likelihood; what they are and how they make a score is
+in `stress_heads`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax
+from scipy.special import log_softmax, logsumexp
 from sklearn.linear_model import LogisticRegression
 from stress_corpora import EMOTIONS
-from stress_model import USED, Inputs, Labels
+from stress_heads import (
+    AROUSAL,
+    N_OUTPUTS,
+    STRESS,
+    VALENCE,
+    Calibration,
+    Heads,
+    Standard,
+    stress_logit,
+)
+from stress_model import Inputs, Labels
 
 from voicepipe.types import DoubleArray, FloatArray
-
-N_OUTPUTS = len(EMOTIONS) + 3
-"""Emotion scores, stress score, arousal, valence."""
-STRESS, AROUSAL, VALENCE = len(EMOTIONS), len(EMOTIONS) + 1, len(EMOTIONS) + 2
-CLIP = 4.0
-"""Standardised inputs beyond this many standard deviations are cut: measurement errors, not voices."""
-OPSET = 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +43,10 @@ class Recipe:
         The same for each corpus's own heads, the embedding's deviation like the embedding.
     alone_penalty : float
         The same for prosody alone.
+    softmax_penalty : float
+        Penalty of the softmax regression, as a share of that of the shared heads or of prosody alone.
+    softmax_steps : int
+        Most steps that its fit takes.
     gate_penalty : float
         Inverse of the gates' ``C`` (scikit-learn's logistic regression).
     """
@@ -59,135 +58,9 @@ class Recipe:
     expert_penalty_prosody: float = 1.0
     expert_penalty_embedding: float = 8.0
     alone_penalty: float = 0.3
+    softmax_penalty: float = 0.1
+    softmax_steps: int = 100
     gate_penalty: float = 4000.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standard:
-    """Mean and standard deviation of the inputs as they are."""
-
-    prosody_mean: DoubleArray
-    prosody_sd: DoubleArray
-    embedding_mean: DoubleArray
-    embedding_sd: DoubleArray
-
-    @classmethod
-    def fit(cls, inputs: Inputs, weights: DoubleArray) -> "Standard":
-        """Fit on rows that each appear once, weighted."""
-        values = inputs.prosody.astype(np.float64)
-        values = np.clip(values, *np.nanpercentile(values, [1, 99], axis=0))
-        known = np.isfinite(values)
-        w = np.where(known, weights[:, None], 0.0)
-        total = np.maximum(w.sum(0), 1e-9)
-        filled = np.where(known, values, 0.0)
-        mean = (w * filled).sum(0) / total
-        sd = np.sqrt((w * (filled - mean) ** 2).sum(0) / total)
-        e = inputs.embedding.astype(np.float64)
-        share = weights / weights.sum()
-        e_mean = share @ e
-        return cls(
-            prosody_mean=mean,
-            prosody_sd=np.where(sd > 1e-6, sd, 1.0),
-            embedding_mean=e_mean,
-            embedding_sd=np.sqrt(share @ (e - e_mean) ** 2) + 1e-6,
-        )
-
-    def prosody(self, inputs: Inputs) -> FloatArray:
-        """Return absolute and relative prosody and the baseline's maturity, shape (n, 2 n_features + 1)."""
-        known = np.isfinite(inputs.prosody)
-        z = np.where(known, (inputs.prosody - self.prosody_mean) / self.prosody_sd, 0.0) * USED
-        off = inputs.prosody_deviation * USED
-        return np.concatenate([np.clip(z, -CLIP, CLIP), np.clip(off, -CLIP, CLIP), inputs.maturity], axis=1).astype(
-            np.float32
-        )
-
-    def embedding(self, inputs: Inputs) -> FloatArray:
-        """Return the absolute and the relative embedding, shape (n, 2 n_embedding)."""
-        z = (inputs.embedding - self.embedding_mean) / self.embedding_sd
-        off = inputs.embedding_deviation
-        return np.concatenate([np.clip(z, -CLIP, CLIP), np.clip(off, -CLIP, CLIP)], axis=1).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """How raw outputs become probabilities; one for scores with the embedding, one for prosody alone.
-
-    Attributes
-    ----------
-    stress : ndarray, shape (4,)
-        ``logit = (stress[0] + stress[1] m) z + stress[2] + stress[3] m`` for a baseline of maturity m.
-    emotion_gain : float
-        Factor on the emotion scores before the softmax.
-    """
-
-    stress: DoubleArray
-    emotion_gain: float
-
-
-IDENTITY = Calibration(stress=np.asarray([4.0, 0.0, 0.0, 0.0]), emotion_gain=6.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heads:
-    """The fitted model.
-
-    Attributes
-    ----------
-    standard : Standard
-    both_prosody, both_embedding, both_bias : ndarray
-        Weights with the embedding, shapes (1 + n_corpora, 2 n_features + 1, N_OUTPUTS),
-        (1 + n_corpora, 2 n_embedding, N_OUTPUTS) and (1 + n_corpora, N_OUTPUTS); the shared heads come first.
-    gate, gate_bias : ndarray, shapes (n_embedding, n_corpora), (n_corpora,)
-        Logits, from the absolute embedding, of being like each of the corpora; see `likeness`.
-    alone, alone_bias : ndarray, shapes (2 n_features + 1, N_OUTPUTS), (N_OUTPUTS,)
-        Weights of prosody alone.
-    both_calibration, alone_calibration : Calibration
-    """
-
-    standard: Standard
-    both_prosody: DoubleArray
-    both_embedding: DoubleArray
-    both_bias: DoubleArray
-    gate: DoubleArray
-    gate_bias: DoubleArray
-    alone: DoubleArray
-    alone_bias: DoubleArray
-    both_calibration: Calibration = IDENTITY
-    alone_calibration: Calibration = IDENTITY
-
-    def raw(self, inputs: Inputs, *, with_embedding: bool = True) -> DoubleArray:
-        """Return uncalibrated outputs, shape (n, N_OUTPUTS)."""
-        p = self.standard.prosody(inputs)
-        if not with_embedding:
-            return p @ self.alone + self.alone_bias
-        e = self.standard.embedding(inputs)
-        alike = likeness(e[:, : len(self.gate)] @ self.gate + self.gate_bias)
-        shares = np.concatenate([np.ones((len(p), 1)), alike], axis=1)
-        out = np.zeros((len(p), N_OUTPUTS))
-        for k, share in enumerate(shares.T):
-            out += share[:, None] * (p @ self.both_prosody[k] + e @ self.both_embedding[k] + self.both_bias[k])
-        return out
-
-    def stress_prob(self, inputs: Inputs, *, with_embedding: bool = True) -> DoubleArray:
-        """Return calibrated P(stress), shape (n,)."""
-        raw = self.raw(inputs, with_embedding=with_embedding)
-        calibration = self.both_calibration if with_embedding else self.alone_calibration
-        return expit(stress_logit(raw[:, STRESS], inputs.maturity[:, 0], calibration.stress))
-
-    def calibrated(self, *, both: Calibration, alone: Calibration) -> "Heads":
-        """Return the same heads with calibrations."""
-        return replace(self, both_calibration=both, alone_calibration=alone)
-
-
-def likeness(logits: DoubleArray) -> DoubleArray:
-    """Return the share of each corpus's own heads, shape as given: probabilities, cut to a sum of at most 1."""
-    prob = expit(logits)
-    return np.asarray(prob / np.maximum(prob.sum(axis=1, keepdims=True), 1.0), dtype=np.float64)
-
-
-def stress_logit(score: DoubleArray, grown: DoubleArray, stress: DoubleArray) -> DoubleArray:
-    """Return the calibrated logit; see `Calibration.stress`."""
-    return (stress[0] + stress[1] * grown) * score + stress[2] + stress[3] * grown
 
 
 def balanced_weights(
@@ -276,26 +149,40 @@ def fit_heads(inputs: Sequence[Inputs], labels: Sequence[Labels], *, recipe: Rec
         )
 
     values = _stacked(of_each)
-    penalty = penalties(recipe.penalty_prosody, recipe.penalty_embedding, recipe.penalty_deviation)
-    weights, bias = _ridges(x, values, penalty=penalty)
-    left = [(columns, y - (x @ weights + bias)[:, columns], w) for columns, y, w in values]
+    emotions = np.concatenate([one.emotion for one in labels]) > 0
+    w_emotion = np.concatenate([one.w_emotion for one in of_each])
+
+    def shared(x: FloatArray, penalty: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+        ridge, ridge_bias = _ridges(x, values, penalty=penalty)
+        softmax, softmax_bias = softmax_regression(
+            x, emotions, w_emotion, penalty=recipe.softmax_penalty * penalty, steps=recipe.softmax_steps
+        )
+        return np.concatenate([ridge, softmax], axis=1), np.concatenate([ridge_bias, softmax_bias])
+
+    weights, bias = shared(x, penalties(recipe.penalty_prosody, recipe.penalty_embedding, recipe.penalty_deviation))
+    explained = x @ weights[:, :N_OUTPUTS] + bias[:N_OUTPUTS]
+    left = [(columns, y - explained[:, columns], w) for columns, y, w in values]
     corpus = np.concatenate([one.corpus for one in labels])
-    names = np.unique(corpus)
-    heads = [(weights, bias)]
     of_own = recipe.expert_penalty_embedding
     own_penalty = penalties(recipe.expert_penalty_prosody, of_own, of_own)
-    for name in names:
-        own = [(columns, y, np.where(corpus == name, w, 0.0)) for columns, y, w in left]
-        heads.append(_ridges(x, own, penalty=own_penalty))
+    own = [
+        _ridges(x, [(columns, y, np.where(corpus == name, w, 0.0)) for columns, y, w in left], penalty=own_penalty)
+        for name in np.unique(corpus)
+    ]
     gate, gate_bias = _gate(e[: len(labels[0].corpus), :k], labels[0].corpus, recipe=recipe)
-    alone, alone_bias = _ridges(p, values, penalty=np.concatenate([np.full(n_p - 1, recipe.alone_penalty), [0.1]]))
+    alone, alone_bias = shared(p, np.concatenate([np.full(n_p - 1, recipe.alone_penalty), [0.1]]))
+
+    def of_embedding(w: DoubleArray) -> DoubleArray:
+        return np.concatenate([absolute @ w[n_p : n_p + k], relative @ w[n_p + k :]])
+
     return Heads(
         standard=standard,
-        both_prosody=np.stack([w[:n_p] for w, _ in heads]),
-        both_embedding=np.stack(
-            [np.concatenate([absolute @ w[n_p : n_p + k], relative @ w[n_p + k :]]) for w, _ in heads]
-        ),
-        both_bias=np.stack([b for _, b in heads]),
+        shared_prosody=weights[:n_p],
+        shared_embedding=of_embedding(weights),
+        shared_bias=bias,
+        own_prosody=np.stack([w[:n_p] for w, _ in own]),
+        own_embedding=np.stack([of_embedding(w) for w, _ in own]),
+        own_bias=np.stack([b for _, b in own]),
         gate=absolute @ gate,
         gate_bias=gate_bias,
         alone=alone,
@@ -356,6 +243,40 @@ def _ridges(x: FloatArray, values: Fitting, *, penalty: DoubleArray) -> tuple[Do
     return weights, bias
 
 
+def softmax_regression(
+    x: FloatArray, allowed: npt.NDArray[np.bool_], w: DoubleArray, *, penalty: DoubleArray, steps: int
+) -> tuple[DoubleArray, DoubleArray]:
+    """Fit logits by the likelihood of the allowed classes, shape (n, n_classes), with a free intercept.
+
+    The penalty stands for each unit of the rows' total weight, as in ridge regression; 0 where no row has a weight.
+    """
+    n_inputs, n_classes = x.shape[1], allowed.shape[1]
+    rows = np.flatnonzero(w > 0)
+    if not len(rows):
+        return np.zeros((n_inputs, n_classes)), np.zeros(n_classes)
+    allowed, ws = allowed[rows], (w[rows] / w[rows].sum()).astype(np.float32)
+    mean = ws @ x[rows]
+    xs = x[rows] - mean
+    scale = 1.0 / np.sqrt(ws @ xs**2 + 4.0 * penalty)  # the curvature, roughly: steps are alike in all directions
+    xs *= scale.astype(np.float32)
+    size = n_inputs * n_classes
+
+    def loss(theta: DoubleArray) -> tuple[float, DoubleArray]:
+        scaled = theta[:size].reshape(n_inputs, n_classes)
+        log_prob = log_softmax(xs @ scaled.astype(np.float32) + theta[size:], axis=1)
+        of_allowed = np.where(allowed, log_prob, -np.inf)
+        total = logsumexp(of_allowed, axis=1, keepdims=True)
+        slope = ws[:, None] * (np.exp(log_prob) - np.exp(of_allowed - total))
+        shrunk = (penalty * scale**2)[:, None] * scaled
+        value = -float(ws @ total[:, 0]) + 0.5 * float(np.sum(shrunk * scaled))
+        gradient = (xs.T @ slope.astype(np.float32)).astype(np.float64) + shrunk
+        return value, np.concatenate([gradient.ravel(), slope.sum(axis=0)])
+
+    theta = minimize(loss, np.zeros(size + n_classes), jac=True, method="L-BFGS-B", options={"maxiter": steps}).x
+    weights = theta[:size].reshape(n_inputs, n_classes) * scale[:, None]
+    return weights, theta[size:] - mean @ weights
+
+
 def calibrate(
     raw: DoubleArray, grown: DoubleArray, labels: Labels, *, weights: DoubleArray | None = None
 ) -> Calibration:
@@ -390,147 +311,5 @@ def calibrate(
         allowed = np.where(labels.emotion[named] > 0, log_prob, -np.inf)
         return -float(w_emotion @ np.logaddexp.reduce(allowed, axis=1))
 
-    gain = minimize(emotion_loss, np.asarray([6.0]), method="Nelder-Mead").x[0]
+    gain = minimize(emotion_loss, np.asarray([1.0]), method="Nelder-Mead").x[0]
     return Calibration(stress=stress, emotion_gain=float(gain))
-
-
-def to_onnx(heads: Heads) -> onnx.ModelProto:
-    """Write the heads as a graph.
-
-    Inputs (float32): prosody and prosody_deviation (n, n_features), NaN allowed in the first; maturity (1, 1);
-    embedding and embedding_deviation (1, n_embedding); present (1, 1), 0 for prosody alone.
-    Outputs: logit and stress (n, 1), affect (n, 2): arousal and valence, emotions (n, 8).
-    """
-    nodes: list[onnx.NodeProto] = []
-    constants: list[onnx.TensorProto] = []
-
-    def const(name: str, value: npt.ArrayLike) -> str:
-        constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
-        return name
-
-    def node(op: str, *inputs: str, **attributes: object) -> str:
-        name = f"{op}_{len(nodes)}"
-        nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
-        return name
-
-    n_features = len(heads.standard.prosody_mean)
-    n_embedding = len(heads.standard.embedding_mean)
-    low, high = const("low", -CLIP), const("high", CLIP)
-    mean = const("prosody_mean", heads.standard.prosody_mean[None])
-    filled = node("Where", node("IsNaN", "prosody"), mean, "prosody")
-    z = node("Div", node("Sub", filled, mean), const("prosody_sd", heads.standard.prosody_sd[None]))
-    z, off = node("Clip", z, low, high), node("Clip", "prosody_deviation", low, high)
-    e = node("Sub", "embedding", const("embedding_mean", heads.standard.embedding_mean[None]))
-    e = node("Clip", node("Div", e, const("embedding_sd", heads.standard.embedding_sd[None])), low, high)
-    e_off = node("Clip", "embedding_deviation", low, high)
-
-    def ints(name: str, value: Sequence[int]) -> str:
-        constants.append(numpy_helper.from_array(np.asarray(value, np.int64), name))
-        return name
-
-    used = np.concatenate([USED, USED, [True]])[:, None]
-
-    def prosody_outputs(own: str, relative: str, growth: str, bias: str) -> str:
-        out = node("Add", node("MatMul", z, own), node("MatMul", off, relative))
-        return node("Add", out, node("Add", node("MatMul", "maturity", growth), bias))
-
-    alone = prosody_outputs(
-        const("alone_absolute", (heads.alone * used)[:n_features]),
-        const("alone_relative", (heads.alone * used)[n_features:-1]),
-        const("alone_maturity", heads.alone[-1:]),
-        const("alone_bias", heads.alone_bias[None]),
-    )
-    # The gate's shares mix the heads' weights first, so that all rows of prosody meet one matrix.
-    n_heads = len(heads.both_bias)
-    alike = node(
-        "Sigmoid",
-        node("Add", node("MatMul", e, const("gate", heads.gate)), const("gate_bias", heads.gate_bias[None])),
-    )
-    total = node("Max", node("ReduceSum", alike, ints("over_corpora", [1])), const("at_most", 1.0))
-    shares = node("Concat", const("shared", [[1.0]]), node("Div", alike, total), axis=1)
-
-    def mixed(name: str, value: DoubleArray) -> str:
-        flat = const(name, value.reshape(n_heads, -1))
-        return node("Reshape", node("MatMul", shares, flat), ints(f"{name}_shape", [-1, N_OUTPUTS]))
-
-    p_out = prosody_outputs(
-        mixed("both_absolute", (heads.both_prosody * used)[:, :n_features]),
-        mixed("both_relative", (heads.both_prosody * used)[:, n_features:-1]),
-        mixed("both_maturity", heads.both_prosody[:, -1:]),
-        mixed("both_bias", heads.both_bias[:, None]),
-    )
-
-    def side_by_side(value: DoubleArray) -> DoubleArray:
-        return value.transpose(1, 0, 2).reshape(value.shape[1], -1)
-
-    of_heads = node(
-        "Add",
-        node("MatMul", e, const("embedding_absolute", side_by_side(heads.both_embedding[:, :n_embedding]))),
-        node("MatMul", e_off, const("embedding_relative", side_by_side(heads.both_embedding[:, n_embedding:]))),
-    )
-    e_out = node("MatMul", shares, node("Reshape", of_heads, ints("heads_shape", [n_heads, N_OUTPUTS])))
-    both = node("Add", p_out, e_out)
-
-    seen = node("Greater", "present", const("half", 0.5))
-    raw = node("Where", seen, both, alone)
-
-    def columns(first: int, last: int) -> str:
-        bounds = (ints(f"from_{first}", [first]), ints(f"to_{first}", [last]), ints(f"axis_{first}", [1]))
-        return node("Slice", raw, *bounds)
-
-    def calibration(name: str, value: Calibration) -> tuple[str, str]:
-        slope = node(
-            "Add",
-            node("Mul", "maturity", const(f"{name}_slope_growth", [[value.stress[1]]])),
-            const(f"{name}_slope", [[value.stress[0]]]),
-        )
-        offset = node(
-            "Add",
-            node("Mul", "maturity", const(f"{name}_offset_growth", [[value.stress[3]]])),
-            const(f"{name}_offset", [[value.stress[2]]]),
-        )
-        return slope, offset
-
-    both_slope, both_offset = calibration("both", heads.both_calibration)
-    alone_slope, alone_offset = calibration("alone", heads.alone_calibration)
-    logit = node(
-        "Add",
-        node("Mul", columns(STRESS, STRESS + 1), node("Where", seen, both_slope, alone_slope)),
-        node("Where", seen, both_offset, alone_offset),
-    )
-    gain = node(
-        "Where",
-        seen,
-        const("both_gain", [[heads.both_calibration.emotion_gain]]),
-        const("alone_gain", [[heads.alone_calibration.emotion_gain]]),
-    )
-    outputs = {
-        "logit": ("Identity", [logit], 1),
-        "stress": ("Sigmoid", [logit], 1),
-        "affect": ("Clip", [columns(AROUSAL, VALENCE + 1), const("minus_one", -1.0), const("one", 1.0)], 2),
-        "emotions": ("Softmax", [node("Mul", columns(0, len(EMOTIONS)), gain)], len(EMOTIONS)),
-    }
-    for name, (op, inputs, _) in outputs.items():
-        nodes.append(helper.make_node(op, inputs, [name]))
-    shapes = {
-        "prosody": ["n", n_features],
-        "prosody_deviation": ["n", n_features],
-        "maturity": [1, 1],
-        "embedding": [1, n_embedding],
-        "embedding_deviation": [1, n_embedding],
-        "present": [1, 1],
-    }
-    graph = helper.make_graph(
-        nodes,
-        "stress",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
-        [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
-            for name, (_, _, width) in outputs.items()
-        ],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="voicepipe")
-    model.ir_version = 9
-    onnx.checker.check_model(model)
-    return model

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from stress_corpora import EMOTIONS, Clip
 from stress_features import Table, load_features
-from stress_fit import STRESS, Calibration, Heads, Recipe, calibrate, fit_heads, to_onnx
+from stress_fit import Recipe, calibrate, fit_heads
+from stress_graph import to_onnx
+from stress_heads import STRESS, Calibration, Heads
 from stress_model import (
     Calls,
     Inputs,
@@ -169,7 +171,7 @@ def write_model(
 ) -> None:
     """Write a model folder that `OnnxStressScorer` loads."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(to_onnx(model.heads).SerializeToString())
+    (folder / "model.onnx").write_bytes(to_onnx(model.heads))
     arrays = {
         f"{name}.{part}": getattr(norm, part).astype(np.float32)
         for name, norm in (("prosody", model.norms.prosody), ("embedding", model.norms.embedding))

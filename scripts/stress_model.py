@@ -145,7 +145,7 @@ class Inputs:
     ----------
     prosody, prosody_deviation : ndarray, shape (n, n_features), float32
         Measured (NaN allowed), and in scales of the caller's baseline.
-    embedding, embedding_deviation : ndarray, shape (n, 2048), float32
+    embedding, embedding_deviation : ndarray, shape (n, n_embedding), float32
     maturity : ndarray, shape (n, 1), float32
         0 for a caller not yet heard, towards 1 as the baseline grows.
     present : ndarray, shape (n, 1), float32

@@ -19,7 +19,7 @@ import onnxruntime
 from seal_model import seal
 from stress_corpora import read_corpora
 from stress_features import cache_features
-from stress_fit import Recipe, to_onnx
+from stress_fit import Recipe
 from stress_folds import (
     MAIN_CONDITION,
     Data,
@@ -36,6 +36,7 @@ from stress_folds import (
     without_fold,
     write_model,
 )
+from stress_graph import to_onnx
 from stress_model import Inputs, draw_calls, inputs_of_calls, rows_of, unheard
 from stress_telephone import read_backgrounds
 
@@ -111,7 +112,7 @@ def check_graph(model: Fitted, data: Data) -> None:
     table, labels = data.table, data.label
     calls = draw_calls(labels, rng=np.random.default_rng(0))
     rows, inputs = inputs_of_calls(table, calls, scores=np.zeros(len(table.clip)), norms=model.norms)
-    session = onnxruntime.InferenceSession(to_onnx(model.heads).SerializeToString())
+    session = onnxruntime.InferenceSession(to_onnx(model.heads))
     for i in range(0, len(rows), max(1, len(rows) // 50)):
         for present in (0.0, 1.0):
             feeds = {name: getattr(inputs, name)[i : i + 1] for name in Inputs.__slots__ if name != "present"}
