@@ -377,6 +377,14 @@ def test_doctor_is_content_when_all_is_there(weighted: dict[str, str]) -> None:
     assert voicepipe("models", "verify", env=weighted).returncode == 0
 
 
+def test_a_stress_model_that_is_not_there_gets_one_advice(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert not verify_models(Settings(stress_model=tmp_path / "stress-9", cache_dir=tmp_path), say=said.append)
+    (line,) = [line for line in said if "stress-9" in line]
+    assert "Let the setting stress_model name" in line
+    assert "train_stress" not in line
+
+
 def test_a_damaged_model_of_words_is_found_and_the_rules_alone_need_none(tmp_path: Path) -> None:
     damaged = tmp_path / "intent-9"
     shutil.copytree(packaged("models") / "intent-1", damaged)

@@ -17,7 +17,7 @@ from voicepipe.config import Settings
 from voicepipe.counting import counted
 from voicepipe.speech import weights
 from voicepipe.speech.model_folder import read_model
-from voicepipe.stress.profile import PROFILE, read_profile
+from voicepipe.stress.profile import MANIFEST, PROFILE, read_profile
 from voicepipe.types import ModelError, VoicepipeError
 
 _LIBRARIES = (
@@ -222,6 +222,8 @@ def _stress(settings: Settings) -> list[Finding]:
         mend = f"restore {folder} from the release, or train it: scripts/train_stress.py"
         if (folder / PROFILE).exists():
             mend = f"restore {folder} from its backup, or make it again: voicepipe calibrate"
+        elif not (folder / MANIFEST).exists():  # no such folder: the error says what to set
+            mend = ""
         return [Finding(thing="stress model", verdict=Verdict.BROKEN, detail=str(error), mend=mend)]
     site = profile.site
     origin = (

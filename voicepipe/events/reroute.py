@@ -67,13 +67,15 @@ class StressFacts(WireModel):
 
 
 class DeviationFacts(WireModel):
-    """One measured property of the voice and how far it lies from this caller's own normal."""
+    """One measured property of the voice and how far it is from what is normal, for the caller or at first for all."""
 
     name: str
     value: float
     unit: str
-    deviation: float = Field(description="Value minus the caller's baseline, in the unit.")
-    text: str = Field(description="The same in plain words.")
+    deviation: float = Field(
+        description="Value minus the caller's own normal, or minus what is usual among callers until that is known."
+    )
+    text: str = Field(description="The same in plain words, with what it is compared to.")
 
 
 class HumanRequestFacts(WireModel):
