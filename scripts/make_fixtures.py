@@ -67,7 +67,8 @@ UPSET = (
     Line("caller", "I do not want to look at the website! Do you know how long I have been waiting?", 1.0, 1.2),
     Line("caller", "What are you people doing with my money? Give me my money back! Now!", 1.0, 1.4),
     Line("caller", "I want an answer! Why is nobody helping me? I have called you every day!", 1.0, 0.6),
-    Line("caller", "I do not care about your payment plan! I want my money back!", 1.0, 0.3),
+    Line("caller", "I do not care about your payment plan! I want my money back!", 1.0, 1.2),
+    Line("caller", "I want my money back! You promised to call me back! Why did nobody call me?", 1.0, 0.3),
     Line("agent", "I am sorry.", 0.0, 0.0),
 )
 
@@ -106,12 +107,12 @@ def speak(text: str, *, voice: str, effort: float, scratch: Path) -> np.ndarray:
 
 
 def project(samples: np.ndarray, *, effort: float) -> np.ndarray:
-    """Raise the vocal effort: up to 12 dB louder, a spectrum up to 9 dB flatter above 1 kHz, a rougher source.
+    """Raise the vocal effort: up to 12 dB louder, a spectrum up to 14 dB flatter above 1 kHz, a rougher source.
 
     Every line gets 4 dB above 1 kHz, for the synthesiser is dull and Whisper mishears it otherwise.
     """
     high = sosfilt(butter(1, 1000, "highpass", fs=RATE_HZ, output="sos"), samples)
-    shaped = samples + (10 ** ((4 + 9 * effort) / 20) - 1) * high
+    shaped = samples + (10 ** ((4 + 14 * effort) / 20) - 1) * high
     clock_s = np.arange(shaped.size) / RATE_HZ
     shaped *= 1 + 0.1 * effort * np.sin(2 * np.pi * 72 * clock_s + 2 * np.sin(2 * np.pi * 5.3 * clock_s))
     shaped /= np.sqrt(np.mean(shaped**2))

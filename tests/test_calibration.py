@@ -156,13 +156,13 @@ def test_samples_become_a_profile_that_is_loaded_and_named(
     assert "calls with stress alarmed, of 2" in _text(shown)
     folder = tmp_path / "profiles" / "site-1"
     assert made.setting == f'stress_model = "{folder}"'
-    assert read_profile(folder).model_id == "stress-3+site-1"
+    assert read_profile(folder).model_id == "stress-4+site-1"
     listener = Listener(Settings(stress_model=folder))
-    assert listener.versions.model == "stress-3+site-1"
+    assert listener.versions.model == "stress-4+site-1"
     story = list(listener.listen(FileSource(tmp_path / "upset0.wav", caller_channel="left").events()))
     scores = [event.score for event, _ in story if isinstance(event, ScoredUtterance) and event.score]
-    assert {score.model_id for score in scores} == {"stress-3+site-1"}
-    assert {reroute.versions.model for _, reroute in story if reroute} <= {"stress-3+site-1"}
+    assert {score.model_id for score in scores} == {"stress-4+site-1"}
+    assert {reroute.versions.model for _, reroute in story if reroute} <= {"stress-4+site-1"}
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(site: Path) -> None:
@@ -187,10 +187,10 @@ def test_a_profile_is_shown_by_name_where_models_are_listed(tmp_path: Path) -> N
     settings = Settings(stress_model=folder, cache_dir=tmp_path)
     shown = Console(width=200, file=io.StringIO())
     shown.print(model_table(settings))
-    assert "stress stress-3+north-1" in _text(shown)
+    assert "stress stress-4+north-1" in _text(shown)
     said: list[str] = []
     verify_models(settings, say=said.append)
-    assert "stress model: ok: stress-3+north-1, profile of stress-3, 12 callers, 2026-01-02" in "\n".join(said)
+    assert "stress model: ok: stress-4+north-1, profile of stress-4, 12 callers, 2026-01-02" in "\n".join(said)
     (folder / "calm.npz").write_bytes(b"")
     said.clear()
     assert not verify_models(settings, say=said.append)

@@ -31,7 +31,7 @@ from voicepipe.types import (
     StoreError,
 )
 
-VERSIONS = Versions(code="1", model="stress-3", config="0", transcriber="base")
+VERSIONS = Versions(code="1", model="stress-4", config="0", transcriber="base")
 EVIDENCE = EpisodeEvidence(
     log_e=9.0, log_e_threshold=8.0, false_alarms_per_100_call_hours=1.0, stressed_speech_s=9.0, utterances=(0,)
 )

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         default_factory=lambda: f"sqlite:///{_home('XDG_STATE_HOME', '.local/state') / 'voicepipe.sqlite'}"
     )
     whisper_model: str = "base"
-    stress_model: Path = Field(default_factory=lambda: packaged("models") / "stress-3")
+    stress_model: Path = Field(default_factory=lambda: packaged("models") / "stress-4")
     frustration_model: Path = Field(default_factory=lambda: packaged("models") / "frustration-1")
     whisper: WhisperConfig = WhisperConfig()
     analysis: AnalysisConfig = AnalysisConfig()

@@ -341,7 +341,7 @@ class Transcript:
     rejected: str | None = None
 
 
-EMBEDDING_VERSION = "4"
+EMBEDDING_VERSION = "5"
 """Version of `Recognition.embedding`, which a stress model is trained on: how it is made is part of the model."""
 
 
@@ -354,8 +354,8 @@ class Recognition:
     transcript : Transcript or None
         None where transcription was shed or not asked for.
     embedding : ndarray, shape (2 * n_layers * d_model,), float32, or None
-        Of the voice: mean and standard deviation over the utterance's frames, after each of two middle layers of the
-        encoder (2048 for ``base``). None where it was shed or not asked for.
+        Of the voice: mean and standard deviation over the utterance's frames, after each of three middle layers of the
+        encoder (3072 for ``base``). None where it was shed or not asked for.
     language_probs : mapping of str to float, optional
         ISO 639-1 code to probability; filled when it was transcribed and no language was given.
     """

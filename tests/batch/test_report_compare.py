@@ -49,10 +49,10 @@ class TestCompare:
     def test_differing_settings_are_listed_and_equal_ones_are_not(self, tmp_path: Path) -> None:
         a, b = calm_copy(2), calm_copy(2)
         for call in b.calls:
-            call["stress_model"] = "stress-3"
+            call["stress_model"] = "stress-4"
         b.run = {"facts": {"analysis.budget": "0.5", "voicepipe": "0.1.0"}}
         tables = [read_tables(run.write(tmp_path / name)) for name, run in (("a", a), ("b", b))]
-        assert differences(*tables) == [["analysis.budget", "1.0", "0.5"], ["stress_model", "stress-1", "stress-3"]]
+        assert differences(*tables) == [["analysis.budget", "1.0", "0.5"], ["stress_model", "stress-1", "stress-4"]]
 
 
 class TestPage:

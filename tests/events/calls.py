@@ -21,7 +21,7 @@ from voicepipe.types import (
     Transcript,
 )
 
-VERSIONS = Versions(code="0.1.0", model="stress-3", config="0123456789ab", transcriber="whisper-base-int8")
+VERSIONS = Versions(code="0.1.0", model="stress-4", config="0123456789ab", transcriber="whisper-base-int8")
 STARTED_AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 
@@ -61,7 +61,7 @@ def make_utterance(
         valence=-0.6,
         emotions={"anger": stress, "neutral": 1.0 - stress},
         confidence=0.8,
-        model_id="stress-3",
+        model_id="stress-4",
         baseline_ready=True,
         top_features=deviations,
     )

@@ -135,7 +135,7 @@ def test_what_the_voice_told_goes_with_the_consent(store: Store) -> None:
     kept = store.ask(kept_call, "call-1")
     assert kept is not None
     assert all(one.score is None and one.transcript is not None for one in kept.utterances)
-    assert store.ask(caller_scores, EVERYTHING, model_id="stress-3") == ()
+    assert store.ask(caller_scores, EVERYTHING, model_id="stress-4") == ()
     table = tables.utterances
     left = store.ask(lambda connection: connection.execute(sa.select(table.c.calm_kind, table.c.model_id)).all())
     assert set(left) == {(None, None)}
@@ -207,14 +207,14 @@ def test_scores_of_callers_are_sampled_over_the_whole_period(local: Store) -> No
     for number in range(40):
         caller = "same" if number < 2 else None
         keep_call(local, call_of(f"call-{number}", days_ago=40.0 - number, caller_id=caller), utterances=14)
-    everyone = local.ask(caller_scores, EVERYTHING, model_id="stress-3")
+    everyone = local.ask(caller_scores, EVERYTHING, model_id="stress-4")
     assert len({one.caller for one in everyone}) == 39
     assert {one.kind for one in everyone} == {CalmKind.EARLY, CalmKind.READY}
-    some = local.ask(caller_scores, EVERYTHING, model_id="stress-3", calls=10)
+    some = local.ask(caller_scores, EVERYTHING, model_id="stress-4", calls=10)
     numbers = sorted(int(one.removeprefix("call-")) for one in {score.caller for score in some} - {"same"})
     assert len(numbers) == 10
     assert numbers[-1] - numbers[0] >= 30
-    assert local.ask(caller_scores, EVERYTHING, model_id="stress-3+site-1") == ()
+    assert local.ask(caller_scores, EVERYTHING, model_id="stress-4+site-1") == ()
 
 
 def test_the_agent_is_never_among_the_scores(local: Store) -> None:
@@ -222,7 +222,7 @@ def test_the_agent_is_never_among_the_scores(local: Store) -> None:
     wrong = [replace(one, score=said[1].score) for one in said]
     ended = replace(make_summary(), call=call_of("call-1"))
     local.record([CallStarted(call=call_of("call-1")), *wrong, ended], [])
-    assert len(local.ask(caller_scores, EVERYTHING, model_id="stress-3")) == 3
+    assert len(local.ask(caller_scores, EVERYTHING, model_id="stress-4")) == 3
 
 
 def test_a_call_of_two_hours_is_read_at_once(local: Store) -> None:

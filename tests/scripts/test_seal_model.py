@@ -10,13 +10,13 @@ from tests.fakes import calm_reference
 from voicepipe.stress.profile import read_manifest
 from voicepipe.types import ModelError
 
-MODEL_DIR = Path(__file__).resolve().parents[2] / "models" / "stress-3"
+MODEL_DIR = Path(__file__).resolve().parents[2] / "models" / "stress-4"
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """Return a model whose calm reference was measured again."""
-    folder = tmp_path / "stress-3"
+    folder = tmp_path / "stress-4"
     shutil.copytree(MODEL_DIR, folder)
     with (folder / "calm.npz").open("wb") as calm:
         calm_reference().save(calm)

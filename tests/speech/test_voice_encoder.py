@@ -29,7 +29,7 @@ def encoder(whisper_dir: Path) -> VoiceEncoder:
 @pytest.mark.parametrize("duration_s", [0.02, 0.3, 2.0, 4.37, 29.5])
 def test_every_length_has_an_embedding(encoder: VoiceEncoder, duration_s: float) -> None:
     embedding = encoder.embed(mel_of(duration_s), duration_s=duration_s)
-    assert embedding.shape == (2048,)
+    assert embedding.shape == (3072,)
     assert embedding.dtype == np.float32
     assert np.isfinite(embedding).all()
 
@@ -68,8 +68,9 @@ def test_integers_come_close_to_floating_point(encoder: VoiceEncoder, whisper_di
     mels = [mel_of(2.0, seed=seed) for seed in range(12)]
     truth = np.stack([exact.embed(mel, duration_s=2.0) for mel in mels])
     error = np.stack([encoder.embed(mel, duration_s=2.0) for mel in mels]) - truth
-    assert np.sqrt(np.mean(error**2)) < 0.05 * np.std(truth)
-    assert np.sqrt(np.mean(error.mean(axis=0) ** 2)) < 0.04 * np.std(truth)
+    for part in np.split(np.arange(truth.shape[1]), 2 * len(LAYERS)):
+        assert np.sqrt(np.mean(error[:, part] ** 2)) < 0.045 * np.std(truth[:, part])
+    assert np.sqrt(np.mean(error.mean(axis=0) ** 2)) < 0.03 * np.std(truth)
 
 
 def test_padding_is_the_floor_of_the_range() -> None:

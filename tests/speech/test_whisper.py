@@ -85,10 +85,10 @@ def test_an_utterance_gives_text_and_embedding(transcriber: WhisperTranscriber, 
         assert said in words
     for one in heard:
         assert one.embedding is not None
-        assert one.embedding.shape == (2048,)
+        assert one.embedding.shape == (3072,)
         assert one.embedding.dtype == np.float32
         assert np.all(np.isfinite(one.embedding))
-        assert np.all(one.embedding.reshape(2, 2, 512)[:, 1] > 0)
+        assert np.all(one.embedding.reshape(3, 2, 512)[:, 1] > 0)
 
 
 @pytest.mark.slow

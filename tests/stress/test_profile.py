@@ -19,7 +19,7 @@ from voicepipe.stress.scorer import OnnxStressScorer
 from voicepipe.stress.site_profile import figures_of, warnings_of, write_profile
 from voicepipe.types import ConfigError, ModelError, ProsodyFeatures
 
-MODEL_DIR = Path(__file__).resolve().parents[2] / "models" / "stress-3"
+MODEL_DIR = Path(__file__).resolve().parents[2] / "models" / "stress-4"
 MAP = ScoreMap(slope=0.7, intercept=-1.2)
 FIGURES = SiteFigures(
     log_loss=0.5,
@@ -67,12 +67,12 @@ def test_the_map_is_undone() -> None:
 
 def test_a_model_is_a_profile_without_a_site() -> None:
     model = read_profile(MODEL_DIR)
-    assert (model.model_id, model.site, model.model_dir) == ("stress-3", None, MODEL_DIR)
+    assert (model.model_id, model.site, model.model_dir) == ("stress-4", None, MODEL_DIR)
 
 
 def test_a_profile_names_itself_and_its_model(tmp_path: Path) -> None:
     profile = read_profile(write(tmp_path / "new" / "profiles"))
-    assert profile.model_id == "stress-3+site-1"
+    assert profile.model_id == "stress-4+site-1"
     assert profile.site is not None
     assert (profile.site.score_map, profile.site.callers, profile.site.made_on) == (MAP, 12, "2026-11-22")
     assert profile.manifest == read_profile(MODEL_DIR).manifest
@@ -83,7 +83,7 @@ def test_a_profile_names_itself_and_its_model(tmp_path: Path) -> None:
 
 def test_a_profile_maps_scores_and_leaves_the_baseline_as_it_was(tmp_path: Path) -> None:
     model, profile = OnnxStressScorer(MODEL_DIR), OnnxStressScorer(write(tmp_path))
-    assert profile.model_id == "stress-3+site-1"
+    assert profile.model_id == "stress-4+site-1"
     rng = np.random.default_rng(0)
     states: list[Baseline] = [model.start(), profile.start()]
     for _ in range(6):
@@ -96,7 +96,11 @@ def test_a_profile_maps_scores_and_leaves_the_baseline_as_it_was(tmp_path: Path)
             for scorer, state in zip((model, profile), states, strict=True)
         ]
         assert scores[1].stress == pytest.approx(float(MAP.apply(scores[0].stress)), abs=1e-9)
-        assert scores[1] == replace(scores[0], stress=scores[1].stress, model_id="stress-3+site-1")
+        told = [[feature.text for feature in score.top_features] for score in scores]
+        assert told[1] == told[0]
+        assert scores[1] == replace(
+            scores[0], stress=scores[1].stress, model_id="stress-4+site-1", top_features=scores[1].top_features
+        )
         states = [
             scorer.update(state, voice, None, speech_s=3.0, stress=score.stress, frozen=False)
             for scorer, state, score in zip((model, profile), states, scores, strict=True)
@@ -118,7 +122,7 @@ def test_a_profile_never_overwrites_and_versions_do_not_come_back(tmp_path: Path
 def test_a_profile_holds_the_model_itself_whatever_it_was_made_from(tmp_path: Path) -> None:
     first = read_profile(write(tmp_path))
     again = read_profile(write(tmp_path, model=read_profile(first.model_dir)))
-    assert again.model_id == "stress-3+site-2"
+    assert again.model_id == "stress-4+site-2"
     for name in ("manifest.toml", "model.onnx", "norms.npz", "calm.npz"):
         assert (again.model_dir / name).read_bytes() == (MODEL_DIR / name).read_bytes()
 
@@ -126,11 +130,11 @@ def test_a_profile_holds_the_model_itself_whatever_it_was_made_from(tmp_path: Pa
 def test_a_profile_says_what_it_rests_on(tmp_path: Path) -> None:
     folder = write(tmp_path)
     told = tomllib.loads((folder / "profile.toml").read_text(encoding="utf-8"))
-    assert (told["model_id"], told["labels_sha256"], told["refitted"]) == ("stress-3", "ab" * 32, ["early", "ready"])
+    assert (told["model_id"], told["labels_sha256"], told["refitted"]) == ("stress-4", "ab" * 32, ["early", "ready"])
     assert told["before"]["log_loss"] == 0.5
     assert told["after_on_unseen_callers"]["calm_calls_alarmed"] == 0
     card = (folder / "card.md").read_text(encoding="utf-8")
-    assert "# stress-3+site-1" in card
+    assert "# stress-4+site-1" in card
     assert "12 callers, 7 calm calls and 5 with stress, 200 calm and 40 stressed utterances" in card
     assert "calm calls alarmed, of 7 | 3 | 0 |" in card
 
@@ -182,7 +186,7 @@ def test_a_profile_that_was_changed_is_refused(file: str, gone: bool, tmp_path: 
         ("slope = 0.7", "sloop = 0.7", "damaged"),
         ("slope = 0.7", 'slope = "steep"', "damaged"),
         ("[score_map]", "[score_map", "cannot be read"),
-        ('model_id = "stress-3"', 'model_id = "stress-0"', "stress-0"),
+        ('model_id = "stress-4"', 'model_id = "stress-0"', "stress-0"),
     ],
 )
 def test_a_profile_that_makes_no_sense_is_refused(old: str, new: str, said: str, tmp_path: Path) -> None:
@@ -195,7 +199,7 @@ def test_a_profile_that_makes_no_sense_is_refused(old: str, new: str, said: str,
 
 
 def test_a_calm_reference_of_another_model_is_refused(tmp_path: Path) -> None:
-    model = tmp_path / "stress-3"
+    model = tmp_path / "stress-4"
     shutil.copytree(MODEL_DIR, model)
     with (model / "calm.npz").open("wb") as calm:
         calm_reference().save(calm)

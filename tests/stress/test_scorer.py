@@ -14,7 +14,7 @@ from voicepipe.stress.prosody import FEATURES, PROSODY_VERSION
 from voicepipe.stress.scorer import OnnxStressScorer
 from voicepipe.types import FloatArray, ModelError, ProsodyFeatures, StressScore
 
-MODEL_DIR = Path(__file__).resolve().parents[2] / "models" / "stress-3"
+MODEL_DIR = Path(__file__).resolve().parents[2] / "models" / "stress-4"
 INDEX = {feature.name: i for i, feature in enumerate(FEATURES)}
 RAISED = {
     "pitch_median_st": 5.0,
@@ -76,7 +76,7 @@ def test_scores_are_in_range(scorer: OnnxStressScorer) -> None:
         assert -1.0 <= score.valence <= 1.0
         assert 0.0 < score.confidence < 1.0
         assert sum(score.emotions.values()) == pytest.approx(1.0, abs=1e-5)
-        assert score.model_id == "stress-3"
+        assert score.model_id == "stress-4"
 
 
 def test_says_what_it_had_to_go_by(scorer: OnnxStressScorer) -> None:

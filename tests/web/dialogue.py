@@ -47,7 +47,7 @@ AGENT = (
 )
 
 
-def make_score(stress: float, *, model_id: str = "stress-3", ready: bool = True) -> StressScore:
+def make_score(stress: float, *, model_id: str = "stress-4", ready: bool = True) -> StressScore:
     features = (
         FeatureDeviation(
             name="pitch_median_st",

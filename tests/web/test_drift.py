@@ -13,7 +13,7 @@ from voicepipe.stress.slack import BUDGETS, CALL_HOURS, EARLY_UTTERANCES, UTTERA
 from voicepipe.web.drift import LEAST_CALLERS, LEAST_UTTERANCES, TOLERANCE_Z, Drift, DriftState, measure_drift
 
 BETWEEN, WITHIN = 0.5, 0.9
-"""Spread of stress-3's calm reference."""
+"""Spread of stress-4's calm reference."""
 
 SHIFT_BY_KIND = {CalmKind.EARLY: 0.3, CalmKind.READY: 0.0}
 
@@ -24,7 +24,7 @@ def stress_of(z: np.ndarray, kind: CalmKind) -> np.ndarray:
 
 
 def make_reference(rng: np.random.Generator, callers: int = 78) -> CalmReference:
-    """Return a reference measured on as many callers, and about as many utterances, as stress-3's."""
+    """Return a reference measured on as many callers, and about as many utterances, as stress-4's."""
     kinds = {}
     for kind, each in ((CalmKind.EARLY, 16), (CalmKind.READY, 60)):
         z = rng.normal(0.0, BETWEEN, callers)[:, None] + rng.normal(0.0, WITHIN, (callers, each))
@@ -123,8 +123,8 @@ def test_false_warnings_are_rare_and_real_drift_is_found() -> None:
 
 @pytest.mark.slow
 def test_the_shift_that_is_let_pass_about_doubles_the_false_alarms() -> None:
-    """On simulated calm calls of the law of stress-3's reference, at a budget of 30."""
-    reference = read_calm_reference(Path(__file__).parents[2] / "models" / "stress-3")
+    """On simulated calm calls of the law of stress-4's reference, at a budget of 30."""
+    reference = read_calm_reference(Path(__file__).parents[2] / "models" / "stress-4")
     rng = np.random.default_rng(5)
     n = int(CALL_HOURS * UTTERANCES_PER_CALL_HOUR)
     early, ready = reference.kinds[CalmKind.EARLY], reference.kinds[CalmKind.READY]

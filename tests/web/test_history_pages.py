@@ -10,7 +10,7 @@ from voicepipe.stress.profile import read_calm_reference
 from voicepipe.web.history_pages import PAGE
 from voicepipe.web.language import Languages
 
-MODEL = Path(__file__).parents[2] / "models" / "stress-3"
+MODEL = Path(__file__).parents[2] / "models" / "stress-4"
 T = Languages.load()["en"].t
 
 
@@ -129,7 +129,7 @@ def test_drift_is_told_where_callers_score_differently(scene: Scene) -> None:
     assert page.count("data-observed=") == 10
     few = browser.get("/console/quality?queue=claims").text
     assert T("quality-drift-warning") not in few
-    scene.console.model_id = lambda: "stress-3+site-1"
+    scene.console.model_id = lambda: "stress-4+site-1"
     assert T("quality-drift-too-few", callers=0, weeks=4) in browser.get("/console/quality").text
 
 

@@ -19,7 +19,7 @@ from voicepipe.types import Basis, CallStarted, CallSummary, ConsentApplied, Cov
 
 pytestmark = pytest.mark.slow
 
-MODEL = Path(__file__).parents[2] / "models" / "stress-3"
+MODEL = Path(__file__).parents[2] / "models" / "stress-4"
 DRAWN = "#call[data-drawn]"
 
 

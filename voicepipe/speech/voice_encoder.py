@@ -20,7 +20,7 @@ from voicepipe.onnx_graphs import session_of
 from voicepipe.speech.voice_graph import encoder_graph
 from voicepipe.types import FloatArray
 
-LAYERS = (3, 4)
+LAYERS = (2, 3, 4)
 """Encoder layers that the embedding is taken after: from the middle of the base model's six."""
 CONTEXT_STEP_S = 0.5
 """The context is the utterance, filled up with silence to a whole multiple of this."""

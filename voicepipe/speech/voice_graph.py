@@ -1,8 +1,8 @@
 """The first layers of Whisper's encoder as a graph that gives each layer that is read, in one pass.
 
-Products with weights are taken on bytes, with a scale for each column of the weights and one for what they meet. Both
-are unsigned: unsigned times signed bytes saturate on processors without VNNI, and what is heard of a voice must not
-depend on the machine (``scripts/bench_voice.py``).
+Products with weights are taken on bytes, with a scale for each column of the weights and one for what they meet: for
+each frame its own after Gelu, where single numbers lie far out. Both are unsigned: unsigned times signed bytes saturate
+on processors without VNNI, and what is heard of a voice must not depend on the machine (``scripts/bench_voice.py``).
 """
 
 import math
@@ -60,7 +60,7 @@ _LAYER: Final = """
     x_{after} = Add (between_{i}, {at}_ffn_linear_1)
 """
 _OUTPUT: Final = "after_{after} = LayerNormalization <axis = -1> (x_{after}, layer_norm_gamma, layer_norm_beta)"
-_QUANTIZED: Final = """
+_BYTES: Final = """
     {name}_q, {name}_step, {name}_zero = DynamicQuantizeLinear ({of})
     {name}_counts = MatMulInteger ({name}_q, {name}_weight, {name}_zero, middle)
     {name}_floats = Cast <to = 1> ({name}_counts)
@@ -68,17 +68,35 @@ _QUANTIZED: Final = """
     {name}_product = Mul ({name}_floats, {name}_steps)
     {name} = Add ({name}_product, {name}_bias)
 """
+# One step after another: the product of both would be fused by onnxruntime as if it were one step for all frames.
+_BYTES_AFTER_GELU: Final = """
+    {name}_lifted = Add ({of}, gelu_lift)
+    {name}_highest = ReduceMax <keepdims = 1> ({name}_lifted, last_axis)
+    {name}_step = Div ({name}_highest, most)
+    {name}_scaled = Div ({name}_lifted, {name}_step)
+    {name}_rounded = Round ({name}_scaled)
+    {name}_q = Cast <to = 2> ({name}_rounded)
+    {name}_counts = MatMulInteger ({name}_q, {name}_weight, none, middle)
+    {name}_floats = Cast <to = 1> ({name}_counts)
+    {name}_by_frame = Mul ({name}_floats, {name}_step)
+    {name}_product = Mul ({name}_by_frame, {name}_weight_step)
+    {name} = Add ({name}_product, {name}_bias)
+"""
 _EXACT: Final = """
     {name}_product = MatMul ({of}, {name}_weight)
     {name} = Add ({name}_product, {name}_bias)
 """
-_AS_THEY_ARE: Final = (
-    *("conv1_weight", "conv1_bias", "conv2_weight", "conv2_bias"),
-    *("position_encodings_encodings", "layer_norm_gamma", "layer_norm_beta"),
-)
-"""Weights that no product on bytes is taken with."""
 _MIDDLE: Final = 128
 """The byte that stands for a weight of 0."""
+_GELU_LIFT: Final = 0.17
+"""Gelu is never lower than -0.16997: lifted by this it has no sign to spend half of a byte's values on."""
+_OF_BYTES: Final = {
+    "middle": np.uint8(_MIDDLE),
+    "none": np.uint8(0),
+    "most": np.float32(255.0),
+    "gelu_lift": np.float32(_GELU_LIFT),
+    "last_axis": np.array([-1], np.int64),
+}
 
 
 def encoder_graph(path: Path, *, layers: Sequence[int], quantized: bool) -> bytes:
@@ -114,25 +132,27 @@ def encoder_graph(path: Path, *, layers: Sequence[int], quantized: bool) -> byte
 def _graph(weights: dict[str, FloatArray], *, layers: Sequence[int], quantized: bool) -> bytes:
     size = len(weights["conv2_bias"])
     n_heads = int(weights["num_heads"])
-    arrays: dict[str, Any] = {name: weights[name] for name in _AS_THEY_ARE}
+    arrays: dict[str, Any] = {name: weight for name, weight in weights.items() if "_linear_" not in name}
+    if quantized:
+        arrays |= _OF_BYTES
 
-    def product(name: str, of: str, *, scale: FloatArray | float = 1.0) -> str:
-        weight, arrays[f"{name}_bias"] = (weights[f"{name}_weight"].T * scale), weights[f"{name}_bias"] * scale
-        if quantized:
-            step = np.maximum(np.abs(weight).max(axis=0), 1e-12) / (_MIDDLE - 1)
-            arrays["middle"], arrays[f"{name}_weight_step"] = np.uint8(_MIDDLE), step.astype(np.float32)
-            weight = (np.rint(weight / step) + _MIDDLE).astype(np.uint8)
-        arrays[f"{name}_weight"] = weight
-        return (_QUANTIZED if quantized else _EXACT).format(name=name, of=of)
+    def product(name: str, of: str, *, scale: FloatArray | float = 1.0, after_gelu: bool = False) -> str:
+        weight, bias = (weights[f"{name}_weight"].T * scale), weights[f"{name}_bias"] * scale
+        arrays[f"{name}_weight"], arrays[f"{name}_bias"] = weight, bias
+        if not quantized:
+            return _EXACT.format(name=name, of=of)
+        step = (np.maximum(np.abs(weight).max(axis=0), 1e-12) / (_MIDDLE - 1)).astype(np.float32)
+        counts = np.rint(weight / step)
+        arrays[f"{name}_weight"], arrays[f"{name}_weight_step"] = (counts + _MIDDLE).astype(np.uint8), step
+        if after_gelu:
+            arrays[f"{name}_bias"] = bias - np.float32(_GELU_LIFT) * step * counts.sum(axis=0)
+        return (_BYTES_AFTER_GELU if after_gelu else _BYTES).format(name=name, of=of)
 
     # Attention divides its logits by the root of a head's size; here the queries' weights are divided.
     of_queries = np.repeat(np.array([1.0 / math.sqrt(size // n_heads), 1.0, 1.0], np.float32), size)
     text: list[str] = []
     for i in range(layers[-1]):
         at = f"layer_{i}"
-        for norm in ("self_attention", "ffn"):
-            for part in ("gamma", "beta"):
-                arrays[f"{at}_{norm}_layer_norm_{part}"] = weights[f"{at}_{norm}_layer_norm_{part}"]
         text.append(
             _LAYER.format(
                 i=i,
@@ -141,7 +161,7 @@ def _graph(weights: dict[str, FloatArray], *, layers: Sequence[int], quantized: 
                 query_key_value=product(f"{at}_self_attention_linear_0", f"attended_{i}", scale=of_queries),
                 attention=product(f"{at}_self_attention_linear_1", f"found_{i}"),
                 widening=product(f"{at}_ffn_linear_0", f"levelled_{i}"),
-                narrowing=product(f"{at}_ffn_linear_1", f"active_of_{i}"),
+                narrowing=product(f"{at}_ffn_linear_1", f"active_of_{i}", after_gelu=True),
             )
         )
         if i + 1 in layers:

@@ -145,7 +145,7 @@ class StressProfile:
 
     @property
     def model_id(self) -> str:
-        """What every event says of its origin: ``stress-3``, or ``stress-3+site-2`` for a profile."""
+        """What every event says of its origin: ``stress-4``, or ``stress-4+site-2`` for a profile."""
         return self.manifest.model_id if self.site is None else f"{self.manifest.model_id}+{self.site.name}"
 
     def calm_reference(self) -> CalmReference:
