@@ -1,6 +1,6 @@
 """Time and error of the voice embedding, over recordings.
 
-    python scripts/bench_voice.py FOLDER --whisper DIR [--layers 3 4]
+    python scripts/bench_voice.py FOLDER --whisper DIR [--layers 2 3 4]
 
 Each recording below FOLDER is an utterance (its first 8 s). It is embedded as the product does it, on integers, then
 in floating point, and for comparison encoded by CTranslate2 with all layers, in turns. The error of integers, ours and
@@ -26,7 +26,7 @@ import soundfile
 import soxr
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from voicepipe.speech.voice_encoder import LAYERS, VoiceEncoder
+from voicepipe.speech.voice_encoder import LAYERS, VoiceEncoder, pooled
 from voicepipe.types import SAMPLE_RATE_HZ, FloatArray
 
 MOST_S = 8.0
@@ -36,10 +36,6 @@ def read(path: Path) -> FloatArray:
     samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples[: round(MOST_S * rate_hz)].mean(axis=1)
     return np.asarray(soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ), dtype=np.float32)
-
-
-def pooled(frames: FloatArray) -> FloatArray:
-    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -13,16 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 from sklearn.linear_model import LogisticRegression
 from stress_corpora import EMOTIONS
-from stress_heads import (
-    AROUSAL,
-    N_OUTPUTS,
-    STRESS,
-    VALENCE,
-    Calibration,
-    Heads,
-    Standard,
-    stress_logit,
-)
+from stress_heads import AROUSAL, N_OUTPUTS, STRESS, VALENCE, Calibration, Heads, Standard, stress_logit
 from stress_model import Inputs, Labels
 
 from voicepipe.types import DoubleArray, FloatArray

@@ -15,7 +15,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-import onnxruntime
 from seal_model import seal
 from stress_corpora import read_corpora
 from stress_features import cache_features
@@ -40,6 +39,7 @@ from stress_graph import to_onnx
 from stress_model import Inputs, draw_calls, inputs_of_calls, rows_of, unheard
 from stress_telephone import read_backgrounds
 
+from voicepipe.onnx_graphs import session_of
 from voicepipe.stress.baseline import READY_SPEECH_S
 from voicepipe.stress.calm import CalmKind, CalmReference
 from voicepipe.stress.scorer import MATURITY_HALF_S
@@ -112,7 +112,7 @@ def check_graph(model: Fitted, data: Data) -> None:
     table, labels = data.table, data.label
     calls = draw_calls(labels, rng=np.random.default_rng(0))
     rows, inputs = inputs_of_calls(table, calls, scores=np.zeros(len(table.clip)), norms=model.norms)
-    session = onnxruntime.InferenceSession(to_onnx(model.heads))
+    session = session_of(to_onnx(model.heads))
     for i in range(0, len(rows), max(1, len(rows) // 50)):
         for present in (0.0, 1.0):
             feeds = {name: getattr(inputs, name)[i : i + 1] for name in Inputs.__slots__ if name != "present"}

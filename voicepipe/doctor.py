@@ -219,11 +219,11 @@ def _stress(settings: Settings) -> list[Finding]:
         profile = OnnxStressScorer(folder).profile
         profile.calm_reference()
     except VoicepipeError as error:
-        mend = f"restore {folder} from the release, or train it: scripts/train_stress.py"
+        mend = ""  # where there is no such folder, the error says what to set
         if (folder / PROFILE).exists():
             mend = f"restore {folder} from its backup, or make it again: voicepipe calibrate"
-        elif not (folder / MANIFEST).exists():  # no such folder: the error says what to set
-            mend = ""
+        elif (folder / MANIFEST).exists():
+            mend = f"restore {folder} from the release, or train it: scripts/train_stress.py"
         return [Finding(thing="stress model", verdict=Verdict.BROKEN, detail=str(error), mend=mend)]
     site = profile.site
     origin = (

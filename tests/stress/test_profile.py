@@ -96,8 +96,9 @@ def test_a_profile_maps_scores_and_leaves_the_baseline_as_it_was(tmp_path: Path)
             for scorer, state in zip((model, profile), states, strict=True)
         ]
         assert scores[1].stress == pytest.approx(float(MAP.apply(scores[0].stress)), abs=1e-9)
-        told = [[feature.text for feature in score.top_features] for score in scores]
-        assert told[1] == told[0]
+        for mine, its in zip(scores[1].top_features, scores[0].top_features, strict=True):
+            assert mine.deviation == pytest.approx(its.deviation, abs=1e-9)
+            assert mine == replace(its, deviation=mine.deviation)
         assert scores[1] == replace(
             scores[0], stress=scores[1].stress, model_id="stress-4+site-1", top_features=scores[1].top_features
         )

@@ -74,10 +74,13 @@ class VoiceEncoder:
         n_true = min(mel.shape[1], math.ceil(duration_s * MEL_FRAMES_PER_S))
         n_context = round(math.ceil(duration_s / CONTEXT_STEP_S) * CONTEXT_STEP_S * MEL_FRAMES_PER_S)
         n_frames = math.ceil(n_true / _MEL_FRAMES_PER_ENCODER_FRAME)
-        pooled: list[FloatArray] = []
-        for frames in self._session.run(None, {"mel": padded(mel, n_frames=n_context)[None]}):
-            pooled += [frames[:n_frames].mean(axis=0), frames[:n_frames].std(axis=0)]
-        return np.concatenate(pooled)
+        of_layers = self._session.run(None, {"mel": padded(mel, n_frames=n_context)[None]})
+        return np.concatenate([pooled(frames[:n_frames]) for frames in of_layers])
+
+
+def pooled(frames: FloatArray) -> FloatArray:
+    """Return mean and standard deviation over frames, shape (2 * d_model,), from shape (n, d_model)."""
+    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
 
 
 def padded(mel: FloatArray, *, n_frames: int) -> FloatArray:
