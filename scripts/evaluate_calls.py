@@ -4,8 +4,9 @@
 
 Every speaker is scored by the fold's model that has not heard it (``FOLDS/<k>/``: a model folder with a list of its
 held-out speakers in ``held_out.txt``), in the order of the call, with the real baseline and the real detector. The calm
-reference is measured on the speakers of the *other* folds. CACHE is what ``train_stress.py`` left behind: features of
-every clip under each line condition. Writes ``calls.json``, ``calls.md`` and ``calls.svg`` to OUT.
+reference comes with the fold's model: it was measured on the speakers of the *other* folds. CACHE is what
+``train_stress.py`` left behind: features of every clip under each line condition. Writes ``calls.json``, ``calls.md``
+and ``calls.svg`` to OUT.
 """
 
 import argparse
@@ -18,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import beta
-from seal_model import seal
 from stress_calls import (
     BuiltCall,
     Scenario,
@@ -26,7 +26,6 @@ from stress_calls import (
     Voice,
     build_call,
     detect,
-    reference_of,
     running_evidence,
     score_call,
     voices_of,
@@ -36,7 +35,6 @@ from stress_features import load_features
 
 from voicepipe.stress.calm import CalmKind, CalmReference
 from voicepipe.stress.episode import EpisodeConfig
-from voicepipe.stress.profile import MANIFEST
 from voicepipe.stress.scorer import OnnxStressScorer
 from voicepipe.types import EpisodeState
 
@@ -47,6 +45,8 @@ EWMA_SHARE = 0.2
 CUT_OFF_S = 60.0
 """What a missed call counts as, in seconds of stressed speech, where delays are averaged."""
 CALM_SCENARIOS = (Scenario.CALM, Scenario.OUTBURST)
+QUIET_SCENARIOS = (*CALM_SCENARIOS, Scenario.HAPPY)
+"""Calls in which every alarm is false."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,43 +218,38 @@ class Study:
         return out
 
 
-def build_calls(
-    voices: Sequence[Voice], *, per_voice: Mapping[Scenario, int], reference_calls: int, seed: int
-) -> tuple[list[BuiltCall], list[BuiltCall]]:
-    """Return the calm calls behind the references, and the calls to be judged."""
+def build_calls(voices: Sequence[Voice], *, per_voice: Mapping[Scenario, int], seed: int) -> list[BuiltCall]:
+    """Return the calls to be judged."""
     rng = np.random.default_rng(seed)
-    reference = [build_call(voice, Scenario.CALM, rng=rng) for voice in voices for _ in range(reference_calls)]
     judged = [
         build_call(voice, scenario, rng=rng)
         for scenario, count in per_voice.items()
         for voice in voices
         for _ in range(count)
     ]
-    return reference, [call for call in judged if not call.scenario.stressed or call.stressed.any()]
+    return [call for call in judged if not call.scenario.stressed or call.stressed.any()]
 
 
 def run_study(
     calls: Sequence[BuiltCall],
-    scorers: Mapping[int, Any],
+    scorers: Mapping[int, OnnxStressScorer],
     *,
-    references: Mapping[int, CalmReference],
     config: EpisodeConfig,
     with_embedding: bool,
 ) -> Study:
     """Score calls, each by the model and the reference that have not heard the caller."""
-    scored = tuple(_score(call, scorers, references[call.voice.fold], config, with_embedding) for call in calls)
+    references = {fold: scorer.profile.calm_reference() for fold, scorer in scorers.items()}
+    scored = tuple(
+        score_call(
+            call,
+            scorer=scorers[call.voice.fold],
+            reference=references[call.voice.fold],
+            config=config,
+            with_embedding=with_embedding,
+        )
+        for call in calls
+    )
     return Study(calls=scored, references=references, config=config)
-
-
-def _score(
-    call: BuiltCall,
-    scorers: Mapping[int, Any],
-    reference: CalmReference | None,
-    config: EpisodeConfig,
-    with_embedding: bool,  # noqa: FBT001
-) -> ScoredCall:
-    scorer = scorers[call.voice.fold]
-    return score_call(call, scorer=scorer, reference=reference, config=config, with_embedding=with_embedding)
 
 
 def at_budgets(study: Study) -> list[dict[str, Any]]:
@@ -275,7 +270,7 @@ def at_budgets(study: Study) -> list[dict[str, Any]]:
 def per_scenario(study: Study) -> dict[str, Any]:
     """Count false alarms per kind of call that should raise none, at the configured budget."""
     out = {}
-    for scenario in (Scenario.CALM, Scenario.OUTBURST, Scenario.HAPPY):
+    for scenario in QUIET_SCENARIOS:
         calls = study.of(scenario)
         counts = [len(at) for at in study.opened(calls, budget=study.config.false_alarms_per_100_call_hours)]
         out[scenario.name.lower()] = _plain(false_alarms(calls, counts))
@@ -311,7 +306,8 @@ class Runs:
 
     Attributes
     ----------
-    peaks : ndarray, shape (calm calls,), float64
+    peaks : ndarray, shape (calls in which every alarm is false,), float64
+        Highest value in each.
     running : tuple of ndarray
         Per stressed call, after each utterance.
     """
@@ -321,11 +317,11 @@ class Runs:
 
 
 def runs(study: Study) -> dict[str, Runs]:
-    """Run every detector over the calm calls and over those with persistent stress."""
-    calm, stressed = study.of(*CALM_SCENARIOS), study.of(Scenario.SETS_IN, Scenario.COMES_AND_GOES)
+    """Run every detector over the calls in which every alarm is false, and over those with persistent stress."""
+    quiet, stressed = study.of(*QUIET_SCENARIOS), study.of(Scenario.SETS_IN, Scenario.COMES_AND_GOES)
     return {
         name: Runs(
-            peaks=np.array([float(np.max(statistic(one), initial=-np.inf)) for one in calm]),
+            peaks=np.array([float(np.max(statistic(one), initial=-np.inf)) for one in quiet]),
             running=tuple(statistic(one) for one in stressed),
         )
         for name, statistic in statistics(study).items()
@@ -339,16 +335,22 @@ def level_at(peaks: np.ndarray, allowed: int) -> float:
     return float(np.nextafter(np.sort(peaks)[::-1][allowed], np.inf))
 
 
-def curves(study: Study, ran: Mapping[str, Runs]) -> dict[str, list[dict[str, Any]]]:
-    """Delay and misses of the detectors at matched false alarms, each detector's level set on the same calm calls."""
+def _among(study: Study, scenarios: Sequence[Scenario]) -> np.ndarray:
+    """Tell which of the calls that `Runs.peaks` are of belong to some scenarios."""
+    return np.array([one.call.scenario in scenarios for one in study.of(*QUIET_SCENARIOS)])
+
+
+def curves(study: Study, ran: Mapping[str, Runs], *, quiet: Sequence[Scenario]) -> dict[str, list[dict[str, Any]]]:
+    """Delay and misses of the detectors at matched false alarms, each detector's level set on the same quiet calls."""
     stressed = study.of(Scenario.SETS_IN, Scenario.COMES_AND_GOES)
-    hours = sum(one.call.duration_s for one in study.of(*CALM_SCENARIOS)) / 3600.0
+    hours = sum(one.call.duration_s for one in study.of(*quiet)) / 3600.0
+    mask = _among(study, quiet)
     out: dict[str, list[dict[str, Any]]] = {}
     for name, one_ran in ran.items():
         out[name] = []
         for rate in RATES:
             allowed = int(rate / 100.0 * hours)
-            level = level_at(one_ran.peaks, allowed)
+            level = level_at(one_ran.peaks[mask], allowed)
             row: dict[str, Any] = {"rate": rate, "allowed": allowed, "level": level}
             for scenario in (Scenario.SETS_IN, Scenario.COMES_AND_GOES):
                 mine = [i for i, one in enumerate(stressed) if one.call.scenario is scenario]
@@ -358,14 +360,17 @@ def curves(study: Study, ran: Mapping[str, Runs]) -> dict[str, list[dict[str, An
     return out
 
 
-def differences(study: Study, ran: Mapping[str, Runs], *, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
+def differences(
+    study: Study, ran: Mapping[str, Runs], *, quiet: Sequence[Scenario], draws: int = 1000, seed: int = 0
+) -> dict[str, Any]:
     """Compare mean delays with each rival's, with a 95 % interval over callers.
 
     The delay is in seconds of stressed speech, at most `CUT_OFF_S`, which a miss counts as; calls with an alarm before
-    the stress are left out. Callers are drawn with replacement, with all their calls, calm ones too: each draw sets
+    the stress are left out. Callers are drawn with replacement, with all their calls, quiet ones too: each draw sets
     every detector's level anew.
     """
-    calm, stressed = study.of(*CALM_SCENARIOS), study.of(Scenario.SETS_IN, Scenario.COMES_AND_GOES)
+    calm, stressed = study.of(*quiet), study.of(Scenario.SETS_IN, Scenario.COMES_AND_GOES)
+    mask = _among(study, quiet)
     names = sorted({one.call.voice.name for one in study.calls})
     calm_of, stressed_of = (np.array([names.index(one.call.voice.name) for one in calls]) for calls in (calm, stressed))
     hours = np.array([one.call.duration_s for one in calm]) / 3600.0
@@ -389,7 +394,7 @@ def differences(study: Study, ran: Mapping[str, Runs], *, draws: int = 1000, see
     for i, count in enumerate(counts):
         allowed = (np.array(RATES) / 100.0 * float(hours @ count[calm_of])).astype(int)
         for name, one in ran.items():
-            peaks = np.repeat(one.peaks, count[calm_of])
+            peaks = np.repeat(one.peaks[mask], count[calm_of])
             for j, most in enumerate(allowed):
                 at = np.count_nonzero(highest[name] < level_at(peaks, int(most)), axis=1)
                 seconds = delay_s[every, at]
@@ -427,7 +432,6 @@ CALLS_PER_VOICE = {
     Scenario.COMES_AND_GOES: 6,
 }
 """Calls of each speaker, over all line conditions."""
-REFERENCE_CALLS = 6
 HELD_CUSUM = "CUSUM, same minimum"
 CURVE_COLOURS = {
     "voicepipe": "#0b7285",
@@ -463,11 +467,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--conditions", default="mulaw", help="line conditions in the cache, separated by commas")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of calls")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--reference",
-        type=Path,
-        help="also write the calm reference of all speakers to this file, and its hash to a manifest beside it",
-    )
     args = parser.parse_args(argv)
 
     clips = read_corpora(args.corpora)
@@ -478,18 +477,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         voices += voices_of(clips, table, fold_of=fold_of)
     lines = len(args.conditions.split(","))
     per_voice = {scenario: max(1, round(n * args.scale / lines)) for scenario, n in CALLS_PER_VOICE.items()}
-    reference_calls = max(1, round(REFERENCE_CALLS * args.scale / lines))
-    reference, judged = build_calls(voices, per_voice=per_voice, reference_calls=reference_calls, seed=args.seed)
+    judged = build_calls(voices, per_voice=per_voice, seed=args.seed)
     config = EpisodeConfig()
-    calm = [_score(call, scorers, None, config, embedded) for call in reference for embedded in (True, False)]
-    references = {
-        fold: reference_of([one for one in calm if one.call.voice.fold != fold], transcripts=False)
-        for fold in sorted(scorers)
-    }
     studies: dict[str, Study] = {}
     for name, with_embedding in (("with the embedding", True), ("prosody alone", False)):
         began = time.monotonic()
-        studies[name] = run_study(judged, scorers, references=references, config=config, with_embedding=with_embedding)
+        studies[name] = run_study(judged, scorers, config=config, with_embedding=with_embedding)
         print(f"{name}: {len(studies[name].calls)} calls in {time.monotonic() - began:.0f} s", flush=True)
     figures = {name: summary(study) for name, study in studies.items()}
     figures["made with"] = {"conditions": args.conditions, "seed": args.seed, "scale": args.scale}
@@ -497,13 +490,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     (args.out / "calls.json").write_text(json.dumps(_without_infinity(figures), indent=1) + "\n", encoding="utf-8")
     text = report(studies, figures)
     (args.out / "calls.md").write_text(text, encoding="utf-8")
-    (args.out / "calls.svg").write_text(curve_svg(figures["with the embedding"]["curves"]), encoding="utf-8")
+    (args.out / "calls.svg").write_text(
+        curve_svg(figures["with the embedding"]["matched"][0]["curves"]), encoding="utf-8"
+    )
     print(text)
-    if args.reference:
-        everyone = reference_of(calm, transcripts=True)
-        np.savez_compressed(args.reference, **everyone.to_arrays())
-        if (args.reference.parent / MANIFEST).is_file():
-            seal(args.reference.parent)
 
 
 def summary(study: Study) -> dict[str, Any]:
@@ -527,8 +517,14 @@ def summary(study: Study) -> dict[str, Any]:
         },
         "budgets": at_budgets(study),
         "scenarios": per_scenario(study),
-        "curves": curves(study, ran),
-        "differences": differences(study, ran),
+        "matched": [
+            {
+                "quiet": [scenario.name.lower() for scenario in quiet],
+                "curves": curves(study, ran, quiet=quiet),
+                "differences": differences(study, ran, quiet=quiet),
+            }
+            for quiet in (CALM_SCENARIOS, QUIET_SCENARIOS)
+        ],
     }
 
 
@@ -618,7 +614,6 @@ def _tables(name: str, figures: Mapping[str, Any]) -> list[str]:
             f"{false['upper_95']:.1f} | {false['calls_with_alarm']} of {false['calls']} | "
             f"{false['callers_with_alarm']} of {false['callers']} |"
         )
-    rates = " | ".join(f"{row['rate']:g} per 100 h ({row['allowed']})" for row in figures["curves"]["voicepipe"])
     lines += [
         "",
         "At matched false alarms (each detector's level set on these very calm calls; in brackets how many calls may",
@@ -627,6 +622,19 @@ def _tables(name: str, figures: Mapping[str, Any]) -> list[str]:
         "least of stressed speech and of outbursts that our episodes need.",
         "",
     ]
+    calm, quiet = figures["matched"]
+    return [
+        *lines,
+        *_matched(calm),
+        "The same where an alarm in a loud but happy call counts as false, too:",
+        "",
+        *_matched(quiet),
+    ]
+
+
+def _matched(figures: Mapping[str, Any]) -> list[str]:
+    rates = " | ".join(f"{row['rate']:g} per 100 h ({row['allowed']})" for row in figures["curves"]["voicepipe"])
+    lines = []
     for scenario in (Scenario.SETS_IN, Scenario.COMES_AND_GOES):
         lines += [f"| {scenario} | {rates} |", "|---" * (len(RATES) + 1) + "|"]
         for detector, rows in figures["curves"].items():

@@ -2,8 +2,7 @@
 
     python scripts/seal_model.py models/NAME
 
-``train_stress.py`` and ``evaluate_calls.py --reference`` do it by themselves. The other files of the model must still
-be the ones that the manifest names.
+``train_stress.py`` does it by itself. The other files of the model must still be the ones that the manifest names.
 """
 
 import argparse

@@ -5,7 +5,7 @@ pauses of a conversation between them. A speaker has 8 to 130 usable clips, so l
 recording under another codec counts as another utterance but is not another sample of the speaker.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,11 +14,11 @@ from stress_corpora import Clip
 from stress_features import Table
 
 from voicepipe.stress.baseline import Baseline
-from voicepipe.stress.calm import CalmKind, CalmReference
+from voicepipe.stress.calm import CalmReference
 from voicepipe.stress.episode import EpisodeConfig, EpisodeDetector
 from voicepipe.stress.prosody import PROSODY_VERSION
 from voicepipe.stress.scorer import OnnxStressScorer
-from voicepipe.types import Channel, Episode, ProsodyFeatures, ScoredUtterance, StressScore
+from voicepipe.types import Channel, Episode, ProsodyFeatures, ScoredUtterance
 
 MIN_CALM_CLIPS = 5
 MIN_STRESSED_CLIPS = 3
@@ -199,7 +199,7 @@ class ScoredCall:
     call : BuiltCall
     utterances : tuple of ScoredUtterance
     episodes : tuple of Episode
-        Of the detector that ran along and froze the baseline; empty without one.
+        Of the detector that ran along and froze the baseline.
     """
 
     call: BuiltCall
@@ -211,15 +211,12 @@ def score_call(
     call: BuiltCall,
     *,
     scorer: OnnxStressScorer,
-    reference: CalmReference | None,
+    reference: CalmReference,
     config: EpisodeConfig,
     with_embedding: bool = True,
 ) -> ScoredCall:
-    """Score a call in order, as the pipeline does: score, detect, then update the baseline.
-
-    Without a reference nothing freezes the baseline; that is how calm speech for a reference is scored.
-    """
-    detector = None if reference is None else _detector(config, reference)
+    """Score a call in order, as the pipeline does: score, detect, then update the baseline."""
+    detector = _detector(config, reference)
     baseline: Baseline = scorer.start()
     utterances: list[ScoredUtterance] = []
     episodes: list[Episode] = []
@@ -228,9 +225,10 @@ def score_call(
         prosody = ProsodyFeatures(values=table.prosody[row], version=PROSODY_VERSION)
         embedding = table.embedding[row] if with_embedding else None
         speech_s = float(table.speech_s[row])
-        frozen = detector is not None and detector.growing
         score = scorer.score(prosody, embedding, speech_s=speech_s, baseline=baseline)
-        baseline = scorer.update(baseline, prosody, embedding, speech_s=speech_s, stress=score.stress, frozen=frozen)
+        baseline = scorer.update(
+            baseline, prosody, embedding, speech_s=speech_s, stress=score.stress, frozen=detector.growing
+        )
         utterance = ScoredUtterance(
             call_id="call",
             channel=Channel.CALLER,
@@ -243,10 +241,8 @@ def score_call(
             score=replace(score, top_features=()),
         )
         utterances.append(utterance)
-        if detector is not None:
-            episodes += detector.update(utterance)
-    if detector is not None:
-        episodes += detector.finish(call.duration_s)
+        episodes += detector.update(utterance)
+    episodes += detector.finish(call.duration_s)
     return ScoredCall(call=call, utterances=tuple(utterances), episodes=tuple(episodes))
 
 
@@ -259,27 +255,6 @@ def detect(scored: ScoredCall, *, reference: CalmReference, config: EpisodeConfi
 
 def _detector(config: EpisodeConfig, reference: CalmReference) -> EpisodeDetector:
     return EpisodeDetector(call_id="call", channel=Channel.CALLER, config=config, reference=reference)
-
-
-def calm_samples(scored: Sequence[ScoredCall]) -> Iterator[tuple[CalmKind, float, str]]:
-    """Yield kind, score and caller of every utterance of calm calls."""
-    for one in scored:
-        for utterance in one.utterances:
-            score = utterance.score
-            assert isinstance(score, StressScore)
-            yield CalmKind.of(score), score.stress, one.call.voice.name
-
-
-def reference_of(scored: Sequence[ScoredCall], *, transcripts: bool) -> CalmReference:
-    """Measure a calm reference on calm calls, scored with and without the embedding.
-
-    The calls that are built here have no transcript; the reference that a model is shipped with is for such as have.
-    """
-    samples: dict[CalmKind, tuple[list[float], list[str]]] = {kind: ([], []) for kind in CalmKind}
-    for kind, stress, caller in calm_samples(scored):
-        samples[kind][0].append(stress)
-        samples[kind][1].append(caller)
-    return CalmReference.measure(samples, transcripts=transcripts)
 
 
 def running_evidence(scored: ScoredCall, *, reference: CalmReference, config: EpisodeConfig) -> np.ndarray:

@@ -197,13 +197,18 @@ def draw_calls(labels: Labels, *, rng: np.random.Generator) -> Calls:
                 ]
                 opening = rng.permutation(rest)[: int(rng.integers(1, 16))].astype(int).tolist()
             calls.append((opening + scored, len(opening)))
-    longest = max(len(rows) for rows, _ in calls)
-    rows = np.full((len(calls), longest), -1, dtype=np.int64)
-    scored_mask = np.zeros(rows.shape, dtype=bool)
-    for i, (members, n_opening) in enumerate(calls):
-        rows[i, : len(members)] = members
-        scored_mask[i, n_opening : len(members)] = True
-    return Calls(rows=rows, scored=scored_mask)
+    dealt = calls_of([rows for rows, _ in calls])
+    for scored_mask, (_, n_opening) in zip(dealt.scored, calls, strict=True):
+        scored_mask[:n_opening] = False
+    return dealt
+
+
+def calls_of(calls: Sequence[npt.ArrayLike]) -> Calls:
+    """Put the table's rows that calls consist of under one another; all of them are scored."""
+    rows = np.full((len(calls), max(np.size(members) for members in calls)), -1, dtype=np.int64)
+    for row, members in zip(rows, calls, strict=True):
+        row[: np.size(members)] = members
+    return Calls(rows=rows, scored=rows >= 0)
 
 
 def likely_scores(labels: Labels, *, rng: np.random.Generator) -> DoubleArray:

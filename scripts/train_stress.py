@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from seal_model import seal
+from stress_calls import MIN_CALM_CLIPS, MIN_STRESSED_CLIPS, Scenario, build_call, voices_of
 from stress_corpora import read_corpora
 from stress_features import cache_features
 from stress_fit import Recipe
@@ -36,7 +37,7 @@ from stress_folds import (
     write_model,
 )
 from stress_graph import to_onnx
-from stress_model import Inputs, draw_calls, inputs_of_calls, rows_of, unheard
+from stress_model import Inputs, calls_of, draw_calls, inputs_of_calls, rows_of, unheard
 from stress_telephone import read_backgrounds
 
 from voicepipe.onnx_graphs import session_of
@@ -45,7 +46,9 @@ from voicepipe.stress.calm import CalmKind, CalmReference
 from voicepipe.stress.scorer import MATURITY_HALF_S
 
 TEST_DRAWS = 3
-"""Simulated calls of each held-out speaker, for the calibration and the calm reference."""
+"""How often every utterance of a held-out speaker is scored in simulated calls, for the calibration."""
+CALM_CALLS = 3
+"""Calm calls of each held-out speaker, for the calm reference."""
 READY_MATURITY = READY_SPEECH_S / (READY_SPEECH_S + MATURITY_HALF_S)
 
 
@@ -60,6 +63,7 @@ def main() -> None:
     folds = speaker_folds(data.label, count=args.fold_count, seed=args.seed)
 
     parts: list[Scored] = []
+    calm_parts: list[Scored] = []
     fold_models: list[Fitted] = []
     for fold in range(args.fold_count):
         model = fit_speakers(
@@ -67,8 +71,14 @@ def main() -> None:
         )
         fold_models.append(model)
         parts.append(_score_held_out(model, data, folds == fold, fold=fold, seed=args.seed))
+        calm_parts += _score_calm_calls(model, data, folds == fold, fold=fold, seed=args.seed)
         print(f"fold {fold}: {np.count_nonzero(folds == fold)} utterances held out", flush=True)
-    scored = merged(parts)
+    if not calm_parts:
+        raise SystemExit(
+            f"{args.corpora}: no speaker has {MIN_CALM_CLIPS} calm and {MIN_STRESSED_CLIPS} stressed clips, so no "
+            "calm calls can be built; add speakers with more clips."
+        )
+    scored, calm = merged(parts), merged(calm_parts)
 
     both, alone = calibration_of(scored, data.label)
     final = fit_speakers(data, speakers=np.unique(data.label.speaker), recipe=recipe, draws=args.draws, seed=args.seed)
@@ -77,8 +87,7 @@ def main() -> None:
     whisper_sha256 = hashlib.sha256((args.whisper / "model.bin").read_bytes()).hexdigest()
     corpora = sorted({clip.corpus for clip in clips})
     write_model(final, args.out, model_id=args.out.name, corpora=corpora, seed=args.seed, whisper_sha256=whisper_sha256)
-    np.savez(args.out / "calm.npz", **calm_reference(scored, data, calibrations=(both, alone)).to_arrays())
-    seal(args.out)
+    save_reference(calm_reference(calm, data, calibrations=(both, alone)), args.out)
     print(f"wrote {args.out}", flush=True)
     if args.folds is not None:
         for fold, model in enumerate(fold_models):
@@ -93,9 +102,7 @@ def main() -> None:
                 seed=args.seed,
                 whisper_sha256=whisper_sha256,
             )
-            reference = calm_reference(others, data, calibrations=cross)
-            np.savez(folder / "calm.npz", **reference.to_arrays())
-            seal(folder)
+            save_reference(calm_reference(without_fold(calm, fold), data, calibrations=cross), folder)
             held_out = sorted(set(data.label.speaker[folds == fold].tolist()))
             (folder / "held_out.txt").write_text("\n".join(held_out) + "\n", encoding="utf-8")
         _write_out_of_fold(args.folds.parent / "oof.npz", scored, data, calibrations=(both, alone))
@@ -124,18 +131,24 @@ def check_graph(model: Fitted, data: Data) -> None:
                 raise RuntimeError(f"row {i}: the graph gives {written}, the heads {fitted}")
 
 
-def calm_reference(scored: Scored, data: Data, *, calibrations: tuple) -> CalmReference:
-    """Gather what held-out speakers' unstressed utterances score, by kind of baseline and with or without embedding."""
-    labels = rows_of(data.label, scored.rows)
-    calm = labels.stress == 0.0
+def calm_reference(calm: Scored, data: Data, *, calibrations: tuple) -> CalmReference:
+    """Gather what held-out speakers' calm calls score, by kind of baseline and with or without embedding."""
+    callers = data.label.voice[calm.rows]
     samples = {}
     for kind in CalmKind:
         ready, embedded = "ready" in kind.value, "prosody" not in kind.value
         calibration = calibrations[0] if embedded else calibrations[1]
-        logit = stress_of(scored, calibration, alone=not embedded)
-        rows = calm & ((scored.maturity >= READY_MATURITY) == ready)
-        samples[kind] = (1.0 / (1.0 + np.exp(-logit[rows])), labels.voice[rows].tolist())
+        rows = (calm.maturity >= READY_MATURITY) == ready
+        logit = stress_of(calm, calibration, alone=not embedded)[rows]
+        samples[kind] = (1.0 / (1.0 + np.exp(-logit)), callers[rows].tolist())
     return CalmReference.measure(samples)
+
+
+def save_reference(reference: CalmReference, folder: Path) -> None:
+    """Put a calm reference into a model folder, and its hash into the manifest."""
+    with (folder / "calm.npz").open("wb") as file:
+        reference.save(file)
+    seal(folder)
 
 
 def _score_held_out(model: Fitted, data: Data, mine: np.ndarray, *, fold: int, seed: int) -> Scored:
@@ -152,6 +165,18 @@ def _score_held_out(model: Fitted, data: Data, mine: np.ndarray, *, fold: int, s
         maturity=scored.maturity,
         fold=scored.fold,
     )
+
+
+def _score_calm_calls(model: Fitted, data: Data, mine: np.ndarray, *, fold: int, seed: int) -> list[Scored]:
+    """Score calm calls, whose baselines know nothing but calm speech; nothing if no speaker has the clips for one."""
+    rng = np.random.default_rng([seed, fold, 1])
+    fold_of = dict.fromkeys(data.label.speaker[mine].tolist(), fold)
+    voices = voices_of(data.clips, data.table, fold_of=fold_of)
+    built = [build_call(voice, Scenario.CALM, rng=rng).rows for voice in voices for _ in range(CALM_CALLS)]
+    if not built:
+        return []
+    told = first_scores(model, data.table, data.label)
+    return [score_calls(model, data.table, calls_of(built), weights=told, fold=fold)]
 
 
 def _write_out_of_fold(path: Path, scored: Scored, data: Data, *, calibrations: tuple) -> None:

@@ -217,5 +217,5 @@ def calm_reference() -> CalmReference:
         between_sd=0.2,
         within_sd=1.0,
     )
-    slack = np.zeros(len(BUDGETS))
+    slack = np.zeros((2, len(BUDGETS)))
     return CalmReference(kinds=dict.fromkeys(CalmKind, calm), log_slack=slack, log_slack_words=slack)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voicepipe.stress import calm
 from voicepipe.stress.calm import Z_LIMIT, CalmKind, CalmReference, CalmScores
 from voicepipe.stress.evidence import log_bound
 from voicepipe.stress.slack import BUDGETS
@@ -22,7 +23,7 @@ def scores_of(rng: np.random.Generator, *, callers: int, each: int, between_sd: 
 def reference() -> CalmReference:
     rng = np.random.default_rng(0)
     kinds = {kind: CalmScores.measure(*scores_of(rng, callers=20, each=20, between_sd=0.4)) for kind in CalmKind}
-    slack = np.linspace(1.0, 2.0, len(BUDGETS))
+    slack = np.linspace(1.0, 2.0, len(BUDGETS)) + np.array([[0.0], [0.25]])
     return CalmReference(kinds=kinds, log_slack=slack, log_slack_words=slack + 0.5, words_mean=0.07)
 
 
@@ -99,7 +100,7 @@ def test_arrays_round_trip() -> None:
         ({"early.spread": np.array([3.0, 0.1])}, "damaged"),
         ({"log_slack": np.array([1.0])}, "slack"),
         ({"log_slack": None}, "log_slack"),
-        ({"log_slack_words": np.full(len(BUDGETS), -1.0)}, "slack"),
+        ({"log_slack_words": np.full((2, len(BUDGETS)), -1.0)}, "slack"),
         ({"words_mean": np.array(0.4)}, "words_mean"),
     ],
 )
@@ -115,8 +116,26 @@ def test_the_level_follows_the_budget_and_never_exceeds_the_bound() -> None:
     assert np.all(np.diff(levels) < 0)
     assert np.all(levels <= log_bound(budgets))
     at = BUDGETS.tolist().index(1.0)
-    assert CALM.log_level(1.0) == pytest.approx(float(log_bound(1.0) - CALM.log_slack[at]))
-    assert CALM.log_level(1.0, words=True) == pytest.approx(float(log_bound(1.0) - CALM.log_slack_words[at]))
+    for embedded in (False, True):
+        voice, both = (CALM.log_level(1.0, words=words, embedded=embedded) for words in (False, True))
+        assert voice == pytest.approx(float(log_bound(1.0) - CALM.log_slack[int(embedded), at]))
+        assert both == pytest.approx(float(log_bound(1.0) - CALM.log_slack_words[int(embedded), at]))
+    assert CALM.log_level(1.0, embedded=True) < CALM.log_level(1.0)
+
+
+def test_a_call_that_may_lack_the_embedding_is_held_to_the_higher_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    slacks = {(True, False): 2.0, (False, False): 1.0, (True, True): 0.5, (False, True): 3.0}
+    embedded = tuple(
+        (CALM.kinds[kind].between_sd, CALM.kinds[kind].within_sd) for kind in (CalmKind.EARLY, CalmKind.READY)
+    )
+    monkeypatch.setattr(
+        calm,
+        "log_slack",
+        lambda *path, words_mean: np.full(len(BUDGETS), slacks[path == embedded, words_mean is not None]),
+    )
+    measured = CalmReference.of_kinds(CALM.kinds)
+    assert measured.log_slack[:, 0].tolist() == [1.0, 2.0]
+    assert measured.log_slack_words[:, 0].tolist() == [0.5, 0.5]
 
 
 def test_too_little_calm_speech_is_refused() -> None:

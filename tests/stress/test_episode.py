@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def _reference(callers: int = 25) -> CalmReference:
     scores = (1.0 / (1.0 + np.exp(-logit))).ravel()
     names = [f"caller{i}" for i in range(callers) for _ in range(40)]
     calm = CalmScores.measure(scores, names)
-    slack = np.full(len(BUDGETS), 2.0)
+    slack = np.full((2, len(BUDGETS)), 2.0)
     return CalmReference(kinds=dict.fromkeys(CalmKind, calm), log_slack=slack, log_slack_words=slack)
 
 
@@ -308,8 +309,21 @@ def test_words_alone_open_an_episode_where_the_voice_is_not_scored() -> None:
     assert not episodes(detector(words=False), spoken([None] * 12, words=[0.98] * 12))
 
 
+def test_an_utterance_without_the_embedding_raises_the_level_for_the_rest_of_the_call() -> None:
+    reference = replace(REFERENCE, log_slack=REFERENCE.log_slack + np.array([[0.0], [0.5]]))
+    rules = {"call_id": "call", "channel": Channel.CALLER, "config": EpisodeConfig(), "reference": reference}
+    heard = EpisodeDetector(**rules)
+    levels = []
+    for one in spoken([CALM_STRESS] * 4):
+        assert one.score is not None
+        heard.update(replace(one, score=replace(one.score, with_embedding=one.index != 2)))
+        heard = EpisodeDetector.restore(heard.state(), **rules)
+        levels.append(heard.evidence.log_e_threshold)
+    assert levels == pytest.approx([levels[0], levels[0], levels[0] + 0.5, levels[0] + 0.5])
+
+
 def test_frustrated_words_bring_an_alarm_sooner() -> None:
-    tense = [CALM_STRESS] * 4 + [0.8] * 30
+    tense = [CALM_STRESS] * 4 + [0.75] * 30
     config = {"false_alarms_per_100_call_hours": 10.0}
     silent = episodes(detector(**config), spoken(tense, words=[0.02] * 34))
     spoken_out = episodes(detector(**config), spoken(tense, words=[0.02] * 4 + [0.9, 0.9, 0.3] * 10))

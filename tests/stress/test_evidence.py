@@ -8,7 +8,6 @@ from voicepipe.stress.evidence import (
     OFFSETS,
     PRICES,
     SHARES,
-    STAKES,
     WORD_OFFSETS,
     WORD_PRICES,
     WORD_SPREAD,
@@ -118,4 +117,4 @@ def test_calls_begun_anew_do_not_touch_the_others() -> None:
     anew = evidence.without(np.array([False, True, False]))
     assert anew.log_total[1] == -np.inf
     assert np.array_equal(anew.log_total[[0, 2]], evidence.log_total[[0, 2]])
-    assert anew.voice.shape == (3, len(OFFSETS), len(STAKES))
+    assert anew.voice.shape == (3, len(OFFSETS))

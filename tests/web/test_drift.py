@@ -31,7 +31,7 @@ def make_reference(rng: np.random.Generator, callers: int = 78) -> CalmReference
         names = np.repeat([f"reference-{caller}" for caller in range(callers)], each)
         kinds[kind] = CalmScores.measure(stress_of(z.ravel(), kind), list(names))
     kinds |= {CalmKind.EARLY_PROSODY: kinds[CalmKind.EARLY], CalmKind.READY_PROSODY: kinds[CalmKind.READY]}
-    none = np.zeros_like(BUDGETS)
+    none = np.zeros((2, *BUDGETS.shape))
     return CalmReference(kinds=kinds, log_slack=none, log_slack_words=none)
 
 

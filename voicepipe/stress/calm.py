@@ -27,7 +27,7 @@ from voicepipe.stress.evidence import WORD_STAKES, log_bound
 from voicepipe.stress.slack import BUDGETS, log_slack
 from voicepipe.types import DoubleArray, ModelError, StressScore
 
-FORMAT = 7
+FORMAT = 8
 """Version of the arrays and of the evidence that their slack was measured for."""
 WORDS_MEAN = 0.05
 """Mean `voicepipe.stress.evidence.outspokenness` of an ordinary calm caller that is bet against where no site has
@@ -159,10 +159,10 @@ class CalmReference:
     ----------
     kinds : mapping of CalmKind to CalmScores
         All four kinds.
-    log_slack : ndarray, shape (len(BUDGETS),), float64
+    log_slack : ndarray, shape (2, len(BUDGETS)), float64
         By how much `voicepipe.stress.evidence.log_bound` exceeds the level that keeps the budget, per budget, where
-        the voice alone decides.
-    log_slack_words : ndarray, shape (len(BUDGETS),), float64
+        the voice alone decides: in calls with and without the embedding, and in such as always have it.
+    log_slack_words : ndarray, shape (2, len(BUDGETS)), float64
         The same where there is a transcript, too.
     words_mean : float
         Frustration in the words of an ordinary calm caller that is bet against, above 0 and below the lower stake of
@@ -174,7 +174,9 @@ class CalmReference:
     log_slack_words: DoubleArray
     words_mean: float = WORDS_MEAN
 
-    def log_level(self, false_alarms_per_100_call_hours: float, *, words: bool = False) -> float:
+    def log_level(
+        self, false_alarms_per_100_call_hours: float, *, words: bool = False, embedded: bool = False
+    ) -> float:
         """Return the logarithm of the evidence, in call-hours, at which a budget allows an alarm.
 
         Parameters
@@ -182,8 +184,10 @@ class CalmReference:
         false_alarms_per_100_call_hours : float
         words : bool
             Of voice and words; False: of the voice alone.
+        embedded : bool
+            In a call that was scored with the embedding throughout; False: some of it by prosody alone.
         """
-        slacks = self.log_slack_words if words else self.log_slack
+        slacks = (self.log_slack_words if words else self.log_slack)[int(embedded)]
         slack = np.interp(np.log(false_alarms_per_100_call_hours), np.log(BUDGETS), slacks)
         return float(log_bound(false_alarms_per_100_call_hours) - slack)
 
@@ -213,8 +217,8 @@ class CalmReference:
     ) -> Self:
         """Build from measured kinds.
 
-        The slack is the smaller one of scoring with and without the embedding. Simulates calls: takes minutes with
-        transcripts, half a minute without.
+        Where some of a call may lack the embedding, the slack is the smaller one of having it and not. Simulates
+        calls: takes a minute with transcripts, a quarter of a minute without.
 
         Parameters
         ----------
@@ -232,16 +236,18 @@ class CalmReference:
         if missing:
             raise ModelError(f"The calm reference lacks {', '.join(missing)}; give calm scores of all four kinds.")
         spread = {kind: (calm.between_sd, calm.within_sd) for kind, calm in kinds.items()}
-        paths = {
-            (spread[CalmKind.EARLY], spread[CalmKind.READY]),
-            (spread[CalmKind.EARLY_PROSODY], spread[CalmKind.READY_PROSODY]),
-        }
+        embedded = spread[CalmKind.EARLY], spread[CalmKind.READY]
+        prosody = spread[CalmKind.EARLY_PROSODY], spread[CalmKind.READY_PROSODY]
+
+        def slacks(words_mean: float | None) -> DoubleArray:
+            having = log_slack(*embedded, words_mean=words_mean)
+            lacking = having if prosody == embedded else log_slack(*prosody, words_mean=words_mean)
+            return np.stack([np.minimum(having, lacking), having])
+
         return cls(
             kinds=kinds,
-            log_slack=np.min([log_slack(*path) for path in paths], axis=0),
-            log_slack_words=np.min([log_slack(*path, words_mean=words_mean) for path in paths], axis=0)
-            if transcripts
-            else np.zeros(len(BUDGETS)),
+            log_slack=slacks(None),
+            log_slack_words=slacks(words_mean) if transcripts else np.zeros((2, len(BUDGETS))),
             words_mean=words_mean,
         )
 
@@ -286,7 +292,7 @@ class CalmReference:
             kinds = {kind: _read(arrays, kind) for kind in CalmKind}
         except (KeyError, ValueError, TypeError) as error:
             raise ModelError(f"The calm reference is damaged ({error}); restore it or measure it again.") from error
-        if any(one.shape != BUDGETS.shape or not bool(np.all(one >= 0.0)) for one in (slack, slack_words)):
+        if any(one.shape != (2, *BUDGETS.shape) or not bool(np.all(one >= 0.0)) for one in (slack, slack_words)):
             raise ModelError("The calm reference's slack is damaged; restore it or measure it again.")
         if not 0.0 < words_mean < WORD_STAKES[0]:
             raise ModelError(

@@ -27,7 +27,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from voicepipe.stress.calm import CalmKind, CalmReference
-from voicepipe.stress.evidence import Evidence, bets, word_bets
+from voicepipe.stress.evidence import FAINT_STAKE, Evidence, bets, word_bets
 from voicepipe.types import (
     Channel,
     ConfigError,
@@ -39,8 +39,10 @@ from voicepipe.types import (
     StressScore,
 )
 
-ORDINARY = (0, 0)
-"""Offset and stake by which the onset and the end of an episode are located: an ordinary caller, plain stress."""
+ORDINARY = 0
+"""Offset by which the onset and the end of an episode are located: an ordinary caller's."""
+NOW_AND_THEN = 0
+"""Stake of the words by which they are located."""
 
 BREATH_S = 0.5
 """Speech that goes on within this time is of the same breath: shorter silences are within what somebody says."""
@@ -147,6 +149,7 @@ class EpisodeDetector:
         self._evidence = Evidence.none()
         self._utterances = 0
         self._scored = 0
+        self._embedded = True
         self._transcribed = 0
         self._heard_s = 0.0
         self._burst = -1
@@ -196,7 +199,9 @@ class EpisodeDetector:
         return self._transcribed > 0 and self._transcribed >= MIN_TRANSCRIBED * self._utterances
 
     def _level(self, false_alarms_per_100_call_hours: float) -> float:
-        return self._reference.log_level(false_alarms_per_100_call_hours, words=self._words_count)
+        return self._reference.log_level(
+            false_alarms_per_100_call_hours, words=self._words_count, embedded=self._embedded
+        )
 
     def update(self, utterance: ScoredUtterance) -> tuple[Episode, ...]:
         """Take the next utterance of the channel.
@@ -216,6 +221,7 @@ class EpisodeDetector:
             return ()
         self._utterances += 1
         self._scored += score is not None
+        self._embedded &= score is None or score.with_embedding
         self._transcribed += frustrated is not None
         weight = self._weigh(utterance, score)
         call_hours = max(0.0, utterance.end_s - self._heard_s) / 3600.0
@@ -225,10 +231,12 @@ class EpisodeDetector:
             calm = self._reference.kinds[CalmKind.of(score)]
             z = float(calm.normal_scores(score.stress))
             voice_bets = bets(z, between_sd=calm.between_sd, within_sd=calm.within_sd)
-            gain = weight * float(np.log(voice_bets[ORDINARY]))
+            faint = bets(z, between_sd=calm.between_sd, within_sd=calm.within_sd, stake=FAINT_STAKE)
+            gain = weight * float(np.log(faint[ORDINARY]))
         if frustrated is not None:
             said_bets = word_bets(frustrated, words_mean=self._reference.words_mean)
-            gain += max(0.0 if score is not None else -np.inf, weight * float(np.log(said_bets[ORDINARY])))
+            said_gain = weight * float(np.log(said_bets[ORDINARY, NOW_AND_THEN]))
+            gain = gain + max(0.0, said_gain) if score is not None else said_gain
         self._evidence = self._evidence.accumulate(voice_bets, said_bets, weight=weight, call_hours=call_hours)
         stressed = z >= float(ndtri(1.0 - self._config.stressed_p_value))
         stressed |= frustrated is not None and frustrated >= self._config.frustrated_prob
@@ -343,6 +351,7 @@ class EpisodeDetector:
             "words": self._evidence.words.tolist(),
             "utterances": self._utterances,
             "scored": self._scored,
+            "embedded": self._embedded,
             "transcribed": self._transcribed,
             "heard_s": self._heard_s,
             "burst": self._burst,
@@ -372,6 +381,7 @@ class EpisodeDetector:
         )
         detector._utterances = state["utterances"]
         detector._scored = state["scored"]
+        detector._embedded = state["embedded"]
         detector._transcribed = state["transcribed"]
         detector._heard_s = state["heard_s"]
         detector._burst = state["burst"]

@@ -10,17 +10,17 @@ a call, so taking utterances for independent draws from pooled calm speech overs
 Therefore evidence is kept once per offset :math:`b_j` of a grid. With
 :math:`\mu_j = \Phi((b_j - h) / \sqrt{s^2 + \sigma^2})`, the mean of :math:`g` at that offset, the bet
 
-.. math:: e_t^{(j,m)} = [1 + \kappa_{jm} (g_t - \mu_j)]^{w_t}, \qquad
-          \kappa_{jm} = \frac{(m - \mu_j)_+}{\mu_j (1 - \mu_j)}
+.. math:: e_t^{(j)} = [1 + \kappa_j (g_t - \mu_j)]^{w_t}, \qquad
+          \kappa_j = \frac{(m - \mu_j)_+}{\mu_j (1 - \mu_j)}
 
 has :math:`E[e_t \mid \text{past}] \le 1` for every calm caller with :math:`E[g_t \mid \text{past}] \le \mu_j`: an
 e-value [1]_ that assumes nothing but this mean [2]_. The stake is the best one against stressed speech whose mean is
 :math:`m`. A weight :math:`0 \le w_t \le 1` that is known without the score keeps it an e-value (Jensen).
 
 **Words.** Where there is a transcript, :math:`q_t`, how far the words show frustration (`outspokenness`), is bet on in
-the same way. Calm callers differ in their words too: the mean of :math:`q` of a caller :math:`c` standard deviations
-out is :math:`\nu_k = \Phi(c_k \tau_w + \Phi^{-1}(\nu_0))`, with :math:`\nu_0` (`words_mean`) that of an ordinary
-caller, so evidence is kept once per cell of a grid of :math:`c_k`, too.
+the same way, for two such means. Calm callers differ in their words too: the mean of :math:`q` of a caller :math:`c`
+standard deviations out is :math:`\nu_k = \Phi(c_k \tau_w + \Phi^{-1}(\nu_0))`, with :math:`\nu_0` (`words_mean`) that
+of an ordinary caller, so evidence is kept once per cell of a grid of :math:`c_k`, too.
 
 Evidence may be multiplied only where it is independent given that the caller is calm; here: where the words' bet has
 mean at most 1 *given the voice of the same utterance*, that is :math:`E[q_t \mid z_t, \text{past}] \le \nu_k`. That is
@@ -32,7 +32,8 @@ accumulated, of the voice, of both, and of the words alone, and averaged (`SHARE
 [1]_, whatever the dependence between them. A call without a transcript is decided by its voice exactly as if there were
 no second stream.
 
-**Accumulation.** For each offset and stake a Shiryaev-Roberts e-detector [3]_ is run; what enters it is *time*:
+**Accumulation.** For each offset and each bet on words a Shiryaev-Roberts e-detector [3]_ is run; what enters it is
+*time*:
 
 .. math:: M_t = (M_{t-1} + \Delta_t)\, e_t, \qquad \Delta_t = \text{hours of the call since the utterance before}.
 
@@ -78,13 +79,15 @@ from scipy.special import ndtr, ndtri
 
 from voicepipe.types import DoubleArray
 
-HALF_STRANGE_Z = 1.6
-"""Normal score h at which an utterance counts as half strange: one in eighteen calm utterances scores higher."""
-STRANGE_WIDTH_Z = 1.0
+HALF_STRANGE_Z = 2.0
+"""Normal score h at which an utterance counts as half strange: one in forty-four calm utterances scores higher."""
+STRANGE_WIDTH_Z = 0.8
 """Width s of the step, in normal scores: a soft one, so that faint stress that lasts counts too."""
 
-STAKES = np.array([0.7, 0.95])
-"""Means m of the strangeness of stressed speech that the bets are made for: plain and strong stress."""
+STAKE = 0.9
+"""Mean m of the strangeness of stressed speech that the bets are made for."""
+FAINT_STAKE = 0.5
+"""The same for faint stress, by which the beginning and the end of an episode are located."""
 OFFSETS = np.arange(0.0, 5.01, 0.5)
 """Caller offsets b_j, in units of `between_sd`. The part of a normal population beyond the last is 3e-7."""
 
@@ -117,23 +120,24 @@ def strangeness(z: npt.ArrayLike) -> DoubleArray:
     return np.asarray(ndtr((np.asarray(z, dtype=np.float64) - HALF_STRANGE_Z) / STRANGE_WIDTH_Z), dtype=np.float64)
 
 
-def bets(z: npt.ArrayLike, *, between_sd: npt.ArrayLike, within_sd: npt.ArrayLike) -> DoubleArray:
+def bets(z: npt.ArrayLike, *, between_sd: npt.ArrayLike, within_sd: npt.ArrayLike, stake: float = STAKE) -> DoubleArray:
     """Return the e-values of one utterance's voice, for many calls at once.
 
     Parameters
     ----------
     z, between_sd, within_sd : array_like, shape (...)
         Normal score, and the spread of the utterance's kind of calm speech.
+    stake : float
+        Mean strangeness of the stress that is bet on, 0..1.
 
     Returns
     -------
-    ndarray, shape (..., len(OFFSETS), len(STAKES)), float64
+    ndarray, shape (..., len(OFFSETS)), float64
         Above 0.
     """
     offset_z = OFFSETS * np.asarray(between_sd, dtype=np.float64)[..., None]
     width = np.hypot(STRANGE_WIDTH_Z, np.asarray(within_sd, dtype=np.float64))[..., None]
-    mean = ndtr((offset_z - HALF_STRANGE_Z) / width)
-    return _bet(strangeness(z)[..., None, None], mean[..., None], STAKES)
+    return _bet(strangeness(z)[..., None], ndtr((offset_z - HALF_STRANGE_Z) / width), stake)
 
 
 def outspokenness(prob: npt.ArrayLike) -> DoubleArray:
@@ -163,9 +167,9 @@ def word_bets(prob: npt.ArrayLike, *, words_mean: float) -> DoubleArray:
     return _bet(outspokenness(prob)[..., None, None], mean[:, None], WORD_STAKES)
 
 
-def _bet(value: DoubleArray, mean: DoubleArray, stakes: DoubleArray) -> DoubleArray:
-    """Return 1 + kappa (value - mean), kappa the best stake against alternatives whose mean is one of `stakes`."""
-    stake = np.maximum(stakes - mean, 0.0) / (mean * (1.0 - mean))
+def _bet(value: DoubleArray, mean: DoubleArray, stressed_mean: DoubleArray | float) -> DoubleArray:
+    """Return 1 + kappa (value - mean), kappa the best stake against the alternatives' mean."""
+    stake = np.maximum(stressed_mean - mean, 0.0) / (mean * (1.0 - mean))
     return np.asarray(1.0 + stake * (value - mean), dtype=np.float64)
 
 
@@ -175,8 +179,8 @@ class Evidence:
 
     Attributes
     ----------
-    voice : ndarray, shape (..., len(OFFSETS), len(STAKES)), float64
-    both : ndarray, shape (..., len(OFFSETS), len(STAKES), len(WORD_OFFSETS), len(WORD_STAKES)), float64
+    voice : ndarray, shape (..., len(OFFSETS)), float64
+    both : ndarray, shape (..., len(OFFSETS), len(WORD_OFFSETS), len(WORD_STAKES)), float64
     words : ndarray, shape (..., len(WORD_OFFSETS), len(WORD_STAKES)), float64
     """
 
@@ -195,9 +199,11 @@ class Evidence:
         transcripts : bool
             False: no words will ever come, and only `voice` is kept.
         """
-        voice, words = (len(OFFSETS), len(STAKES)), (len(WORD_OFFSETS), len(WORD_STAKES) * transcripts)
+        words = (len(WORD_OFFSETS), len(WORD_STAKES) * transcripts)
         return cls(
-            voice=np.zeros((*calls, *voice)), both=np.zeros((*calls, *voice, *words)), words=np.zeros((*calls, *words))
+            voice=np.zeros((*calls, len(OFFSETS))),
+            both=np.zeros((*calls, len(OFFSETS), *words)),
+            words=np.zeros((*calls, *words)),
         )
 
     def accumulate(
@@ -212,7 +218,7 @@ class Evidence:
 
         Parameters
         ----------
-        voice : ndarray, shape (..., len(OFFSETS), len(STAKES)), float64, or None
+        voice : ndarray, shape (..., len(OFFSETS)), float64, or None
             From `bets`; None where the voice is not scored.
         words : ndarray, shape (..., len(WORD_OFFSETS), len(WORD_STAKES)), float64, or None
             From `word_bets`; None where there is no transcript.
@@ -221,10 +227,10 @@ class Evidence:
         call_hours : array_like, shape (...)
             Hours of the call since the utterance before, 0 or more.
         """
-        heard = np.ones((len(OFFSETS), len(STAKES))) if voice is None else voice
+        heard = np.ones(len(OFFSETS)) if voice is None else voice
         said = np.ones((len(WORD_OFFSETS), len(WORD_STAKES))) if words is None else words
         power, hours = np.asarray(weight, dtype=np.float64), np.asarray(call_hours, dtype=np.float64)
-        heard, said = heard ** power[..., None, None], said ** power[..., None, None]
+        heard, said = heard ** power[..., None], said ** power[..., None, None]
 
         def after(mass: DoubleArray, e_values: DoubleArray) -> DoubleArray:
             entered = hours.reshape(hours.shape + (1,) * (mass.ndim - hours.ndim))
@@ -234,7 +240,7 @@ class Evidence:
             return replace(self, voice=after(self.voice, heard))
         return type(self)(
             voice=after(self.voice, heard),
-            both=after(self.both, heard[..., None, None] * said[..., None, None, :, :]),
+            both=after(self.both, heard[..., None, None] * said[..., None, :, :]),
             words=after(self.words, said),
         )
 
@@ -259,11 +265,11 @@ class Evidence:
     @property
     def log_total(self) -> DoubleArray:
         """Logarithm of the evidence that decides: the three averaged."""
-        both = np.min(self.both.mean(axis=(-3, -1)) / PRICES[:, None] / WORD_PRICES, axis=(-2, -1))
+        both = np.min(self.both.mean(axis=-1) / PRICES[:, None] / WORD_PRICES, axis=(-2, -1))
         return _log(SHARES[0] * self._of_voice() + SHARES[1] * both + SHARES[2] * self._of_words())
 
     def _of_voice(self) -> DoubleArray:
-        return np.asarray(np.min(self.voice.mean(axis=-1) / PRICES, axis=-1), dtype=np.float64)
+        return np.asarray(np.min(self.voice / PRICES, axis=-1), dtype=np.float64)
 
     def _of_words(self) -> DoubleArray:
         return np.asarray(np.min(self.words.mean(axis=-1) / WORD_PRICES, axis=-1), dtype=np.float64)

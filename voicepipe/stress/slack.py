@@ -27,8 +27,8 @@ EARLY_UTTERANCES = 4
 COOL_DOWN_UTTERANCES = 11
 """Utterances after an alarm in which a simulated call cannot alarm again."""
 NEIGHBOURS_ALIKE = 0.15
-"""Correlation of a calm caller's voice from one utterance to the next. Moods explain 0.27 of it
-(``scripts/evaluate_calls.py`` prints it), so it is as if a mood held every other time."""
+"""Correlation of a calm caller's voice from one utterance to the next. Moods explain 0.21 of it, by
+prosody alone 0.30 (``scripts/evaluate_calls.py``, ``mood_share``), so it is as if a mood held every other time."""
 WORDS_MARGIN = 2.0
 """The bets on words are made against this many times the frustration that the words of simulated callers show."""
 WORDS_FOLLOW_VOICE = 0.5
