@@ -7,7 +7,6 @@ Every utterance is scored by the product's own `OnnxStressScorer`, one after ano
 """
 
 import argparse
-import csv
 import json
 import os
 import shutil
@@ -23,7 +22,7 @@ import numpy as np
 from seal_model import seal
 from sklearn.metrics import roc_auc_score
 from stress_card import write_card
-from stress_corpora import EMOTIONS, Clip, read_corpora
+from stress_corpora import EMOTIONS, Clip, prompt_clips, read_corpora
 from stress_features import Table, cache_features, load_features
 from stress_fit import Recipe, targets
 from stress_folds import Data, fit_speakers, load_data, write_model
@@ -308,27 +307,7 @@ def _prompts(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     out: dict[str, dict[str, float]] = {}
     scorer = OnnxStressScorer(args.model)
     for folder in args.prompts:
-        with (folder / "manifest.csv").open(newline="", encoding="utf-8") as handle:
-            names = [row["file"] for row in csv.DictReader(handle)]
-        nan = float("nan")
-        clips = [
-            Clip(
-                corpus=folder.name,
-                file=name,
-                path=folder / name,
-                speaker=folder.name,
-                voice=folder.name,
-                gender="",
-                language="",
-                emotion=None,
-                intensity="",
-                sentence="",
-                stress=nan,
-                arousal=nan,
-                valence=nan,
-            )
-            for name in names
-        ]
+        clips = prompt_clips(folder)
         cache_features(
             clips,
             condition="mulaw",

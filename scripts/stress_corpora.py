@@ -215,3 +215,28 @@ def _clip(
         arousal=of_category[0] if arousal is None else arousal,
         valence=of_category[1],
     )
+
+
+def prompt_clips(folder: Path) -> list[Clip]:
+    """Read the manifest of a folder of telephone prompts: calm speech of one speaker, without labels of emotion."""
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as handle:
+        names = [row["file"] for row in csv.DictReader(handle)]
+    nan = float("nan")
+    return [
+        Clip(
+            corpus=folder.name,
+            file=name,
+            path=folder / name,
+            speaker=folder.name,
+            voice=folder.name,
+            gender="",
+            language="",
+            emotion=None,
+            intensity="",
+            sentence="",
+            stress=nan,
+            arousal=nan,
+            valence=nan,
+        )
+        for name in names
+    ]
