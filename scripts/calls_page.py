@@ -129,14 +129,14 @@ def _prompts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _delay(found_: Mapping[str, Any]) -> str:
+def _delay(found: Mapping[str, Any]) -> str:
     def seconds(pair: Sequence[float]) -> str:
         return " / ".join("-" if np.isinf(value) else f"{value:.0f}" for value in pair)
 
-    return f"{found_['missed_pct']:.0f} %, {seconds(found_['speech_s'])} s; {seconds(found_['call_s'])} s"
+    return f"{found['missed_pct']:.0f} %, {seconds(found['speech_s'])} s; {seconds(found['call_s'])} s"
 
 
-def curve_svg(curves_: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def curve_svg(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Draw the median delay where stress sets in against the false alarms at which it is had."""
     width, height, left, bottom, right = 740, 376, 56, 44, 230
     top_s = 60.0
@@ -160,7 +160,7 @@ def curve_svg(curves_: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         y = at(RATES[0], delay_s).split(",")[1]
         parts.append(f'<line x1="{left}" x2="{width - right}" y1="{y}" y2="{y}" stroke="#dee2e6"/>')
         parts.append(f'<text x="{left - 8}" y="{y}" text-anchor="end" dominant-baseline="middle">{delay_s}</text>')
-    for i, (name, rows) in enumerate(curves_.items()):
+    for i, (name, rows) in enumerate(curves.items()):
         points = " ".join(at(row["rate"], row["sets_in"]["speech_s"][0]) for row in rows)
         colour = CURVE_COLOURS[name]
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>')

@@ -46,6 +46,8 @@ CALLS_PER_VOICE = {
     Scenario.COMES_AND_GOES: 6,
 }
 """Calls of each speaker, over all line conditions."""
+WAYS = {"with the embedding": True, "prosody alone": False}
+"""How calls are scored."""
 PROMPT_CALLS = 60
 """Calls of each speaker of prompts."""
 
@@ -125,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     judged = build_calls(voices, per_voice=per_voice, seed=args.seed)
     config = EpisodeConfig()
     studies: dict[str, Study] = {}
-    for name, with_embedding in (("with the embedding", True), ("prosody alone", False)):
+    for name, with_embedding in WAYS.items():
         began = time.monotonic()
         studies[name] = run_study(judged, scorers, config=config, with_embedding=with_embedding)
         print(f"{name}: {len(studies[name].calls)} calls in {time.monotonic() - began:.0f} s", flush=True)
@@ -149,10 +151,11 @@ def on_prompts(folder: Path, *, model: Path, cache: Path) -> list[dict[str, Any]
     table = load_features(prompt_clips(folder), condition="mulaw", cache=cache / "prompts")
     rows = {"neutral": np.flatnonzero(table.speech_s > 0.0)}
     voice = Voice(name=folder.name, corpus=folder.name, fold=0, rows=rows, table=table)
+    scorers = {0: OnnxStressScorer(model)}
     calls = build_calls([voice], per_voice={Scenario.CALM: PROMPT_CALLS}, seed=0)
     out = []
-    for scored, with_embedding in (("with the embedding", True), ("prosody alone", False)):
-        study = run_study(calls, {0: OnnxStressScorer(model)}, config=EpisodeConfig(), with_embedding=with_embedding)
+    for scored, with_embedding in WAYS.items():
+        study = run_study(calls, scorers, config=EpisodeConfig(), with_embedding=with_embedding)
         reference = study.references[0]
         evidence = [running_evidence(one, reference=reference, config=study.config) for one in study.calls]
         out.append(

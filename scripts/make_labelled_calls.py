@@ -1,7 +1,7 @@
 """Build labelled calls of speakers that a fold's model has not heard: the README's example of `calibrate` is of such.
 
     python scripts/make_labelled_calls.py CORPORA --held-out FOLDS/0/held_out.txt --out DIR
-    voicepipe --config DIR/voicepipe.toml calibrate DIR/labels.csv --out DIR/profiles --name north --caller-channel left
+    voicepipe calibrate DIR/labels.csv --config DIR/voicepipe.toml --out DIR/profiles --name north --caller-channel left
 
 Each speaker makes one calm call and one that turns to stress, the caller on the left and silence on the right, over a
 mu-law line. DIR gets the recordings, ``labels.csv`` with one line for each clip, and settings that name the fold's
@@ -23,13 +23,11 @@ MAX_CALM, MAX_STRESSED = 60, 12
 """Clips of each kind that a speaker's two calls are made of."""
 OPENING = 6
 """Calm clips that the call with stress begins with."""
-SPEECH_DBFS = -26.0
 PAUSE_S = (0.8, 2.5)
+QUIET = Backgrounds(noise=(), music=())
 
 
-def call_of(
-    clips: Sequence[Clip], *, key: str, rng: np.random.Generator
-) -> tuple[np.ndarray, list[tuple[float, float]]]:
+def call_of(clips: Sequence[Clip], *, rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[float, float]]]:
     """Put clips one after another with pauses between them.
 
     Returns
@@ -42,15 +40,11 @@ def call_of(
     parts, spans, at = [], [], 0
     for clip in clips:
         pause = round(float(rng.uniform(*PAUSE_S)) * RATE_HZ)
-        voice = read_8k(clip.path)
-        loudness = float(np.sqrt(np.mean(voice**2)))
-        voice = np.clip(voice * (10.0 ** (SPEECH_DBFS / 20.0) / max(1e-6, loudness)), -0.98, 0.98)
-        parts += [np.zeros(pause, np.float32), voice.astype(np.float32)]
+        voice = through_line(read_8k(clip.path), condition="mulaw", key=clip.key, backgrounds=QUIET)
+        parts += [np.zeros(pause, np.float32), voice]
         spans.append(((at + pause) / RATE_HZ, (at + pause + len(voice)) / RATE_HZ))
         at += pause + len(voice)
-    caller = through_line(
-        np.concatenate(parts), condition="mulaw", key=key, backgrounds=Backgrounds(noise=(), music=())
-    )
+    caller = np.concatenate(parts)
     return np.stack([caller, np.zeros_like(caller)], axis=1), spans
 
 
@@ -90,7 +84,7 @@ def main() -> None:
         calls = {"calm": calm[opening:], "upset": calm[:opening] + upset[:MAX_STRESSED]}
         for kind, clips in calls.items():
             file = f"{kind}-{number:02d}.wav"
-            samples, spans = call_of(clips, key=file, rng=rng)
+            samples, spans = call_of(clips, rng=rng)
             soundfile.write(args.out / file, samples, RATE_HZ)
             for clip, (start_s, end_s) in zip(clips, spans, strict=True):
                 label = "stressed" if clip.stress == 1.0 else "calm"

@@ -236,7 +236,7 @@ class EpisodeDetector:
         if frustrated is not None:
             said_bets = word_bets(frustrated, words_mean=self._reference.words_mean)
             said_gain = weight * float(np.log(said_bets[ORDINARY, NOW_AND_THEN]))
-            gain = gain + max(0.0, said_gain) if score is not None else said_gain
+            gain += said_gain if score is None else max(0.0, said_gain)
         self._evidence = self._evidence.accumulate(voice_bets, said_bets, weight=weight, call_hours=call_hours)
         stressed = z >= float(ndtri(1.0 - self._config.stressed_p_value))
         stressed |= frustrated is not None and frustrated >= self._config.frustrated_prob
