@@ -1,27 +1,23 @@
 """Measures of detectors on scored calls: false alarms over callers, misses, delay, at budgets and at matched rates."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from calls_rivals import cusum, ewma, three_in_a_row
+from calls_study import CALM_SCENARIOS, QUIET_SCENARIOS, Study, scores_of
 from scipy.stats import beta
-from stress_calls import Scenario, ScoredCall, detect, running_evidence
+from stress_calls import Scenario, ScoredCall, running_evidence
 
-from voicepipe.stress.calm import CalmKind, CalmReference
-from voicepipe.stress.episode import EpisodeConfig
-from voicepipe.types import EpisodeState
+from voicepipe.stress.calm import CalmKind
 
 BUDGETS = (0.3, 1.0, 3.0, 10.0, 30.0)
 RATES = (0.3, 1.0, 3.0, 10.0, 30.0)
 """False alarms per 100 calm call-hours at which detectors are compared."""
-EWMA_SHARE = 0.2
 CUT_OFF_S = 60.0
 """What a missed call counts as, in seconds of stressed speech, where delays are averaged."""
 HELD_CUSUM = "CUSUM, same minimum"
-CALM_SCENARIOS = (Scenario.CALM, Scenario.OUTBURST)
-QUIET_SCENARIOS = (*CALM_SCENARIOS, Scenario.HAPPY)
-"""Calls in which every alarm is false."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,66 +127,6 @@ def false_alarms(calls: Sequence[ScoredCall], counts: Sequence[int], *, seed: in
         per_100_hours=float(100.0 * alarms.sum() / hours.sum()),
         upper_95=float(max(resampled, 100.0 * share * rate_of_hot)),
     )
-
-
-def three_in_a_row(stress: np.ndarray) -> np.ndarray:
-    """Return the lowest of the last three scores."""
-    padded = np.concatenate(([-np.inf, -np.inf], stress))
-    return np.minimum(np.minimum(padded[2:], padded[1:-1]), padded[:-2])
-
-
-def ewma(stress: np.ndarray) -> np.ndarray:
-    """Return the exponentially weighted mean, begun at 0."""
-    mean, out = 0.0, np.empty_like(stress)
-    for i, score in enumerate(stress):
-        mean += EWMA_SHARE * (score - mean)
-        out[i] = mean
-    return out
-
-
-def cusum(stress: np.ndarray, *, drift: float) -> np.ndarray:
-    """Return Page's CUSUM of the scores over a drift."""
-    total, out = 0.0, np.empty_like(stress)
-    for i, score in enumerate(stress):
-        total = max(0.0, total + score - drift)
-        out[i] = total
-    return out
-
-
-def scores_of(one: ScoredCall) -> np.ndarray:
-    """Return the stress scores of a call, shape (n,)."""
-    return np.array([utterance.score.stress for utterance in one.utterances if utterance.score is not None])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
-    """Everything that was scored.
-
-    Attributes
-    ----------
-    calls : tuple of ScoredCall
-    references : mapping of int to CalmReference
-        Per fold, measured on the other folds' speakers.
-    config : EpisodeConfig
-    """
-
-    calls: tuple[ScoredCall, ...]
-    references: Mapping[int, CalmReference]
-    config: EpisodeConfig
-
-    def of(self, *scenarios: Scenario) -> list[ScoredCall]:
-        """Return the calls of some scenarios."""
-        return [one for one in self.calls if one.call.scenario in scenarios]
-
-    def opened(self, calls: Sequence[ScoredCall], *, budget: float) -> list[list[int]]:
-        """Return the utterances at which episodes opened, per call, by the detector itself."""
-        config = replace(self.config, false_alarms_per_100_call_hours=budget)
-        out = []
-        for one in calls:
-            episodes = detect(one, reference=self.references[one.call.voice.fold], config=config)
-            decided = [utterance.decided_s for utterance in one.utterances]
-            out.append([decided.index(e.at_s) for e in episodes if e.state is EpisodeState.OPENED])
-        return out
 
 
 def at_budgets(study: Study) -> list[dict[str, Any]]:
@@ -308,7 +244,7 @@ def differences(
 
     The delay is in seconds of stressed speech, at most `CUT_OFF_S`, which a miss counts as; calls with an alarm before
     the stress are left out. Callers are drawn with replacement, with all their calls, quiet ones too: each draw sets
-    every detector's level anew.
+    every detector's level anew. The last row, without a rate, is the mean over the rates.
     """
     calm, stressed = study.of(*quiet), study.of(Scenario.SETS_IN, Scenario.COMES_AND_GOES)
     mask = _among(study, quiet)
@@ -344,10 +280,11 @@ def differences(
     out: dict[str, Any] = {}
     for name in [name for name in ran if name != "voicepipe"]:
         less = means["voicepipe"] - means[name]
+        less = np.column_stack((less, less.mean(axis=1)))
         low, high = np.quantile(less[1:], (0.025, 0.975), axis=0)
         out[name] = [
             {"rate": rate, "seconds": float(less[0, j]), "low": float(low[j]), "high": float(high[j])}
-            for j, rate in enumerate(RATES)
+            for j, rate in enumerate((*RATES, None))
         ]
     return out
 

@@ -82,7 +82,7 @@ def _tables(name: str, figures: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         *_matched(calm),
-        "The same where an alarm in a loud but happy call counts as false, too:",
+        "The same where an alarm in a loud but happy call or a sad one counts as false, too:",
         "",
         *_matched(quiet),
     ]
@@ -100,8 +100,8 @@ def _matched(figures: Mapping[str, Any]) -> list[str]:
         f"Mean seconds of stressed speech to the alarm, a miss counting as {CUT_OFF_S:.0f} s, in both kinds of calls:",
         "voicepipe's less the rival's (below 0: voicepipe is sooner), with the 95 % interval over callers:",
         "",
-        f"| against | {rates} |",
-        "|---" * (len(RATES) + 1) + "|",
+        f"| against | {rates} | mean of these |",
+        "|---" * (len(RATES) + 2) + "|",
     ]
     for rival, rows in figures["differences"].items():
         cells = (f"{row['seconds']:+.1f} s ({row['low']:+.1f} to {row['high']:+.1f})" for row in rows)

@@ -17,20 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calls_measures import (
-    BUDGETS,
-    CALM_SCENARIOS,
-    QUIET_SCENARIOS,
-    Study,
-    at_budgets,
-    curves,
-    differences,
-    mood_share,
-    per_scenario,
-    runs,
-    scores_of,
-)
+from calls_measures import BUDGETS, at_budgets, curves, differences, mood_share, per_scenario, runs
 from calls_page import curve_svg, report
+from calls_study import CALM_SCENARIOS, QUIET_SCENARIOS, Study, scores_of
 from stress_calls import BuiltCall, Scenario, Voice, build_call, running_evidence, score_call, voices_of
 from stress_corpora import prompt_clips, read_corpora
 from stress_features import load_features
@@ -44,6 +33,7 @@ CALLS_PER_VOICE = {
     Scenario.HAPPY: 4,
     Scenario.SETS_IN: 6,
     Scenario.COMES_AND_GOES: 6,
+    Scenario.SAD: 4,
 }
 """Calls of each speaker, over all line conditions."""
 WAYS = {"with the embedding": True, "prosody alone": False}

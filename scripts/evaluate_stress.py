@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +20,35 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from seal_model import seal
-from sklearn.metrics import roc_auc_score
 from stress_card import write_card
 from stress_corpora import EMOTIONS, Clip, prompt_clips, read_corpora
 from stress_features import Table, cache_features, load_features
-from stress_fit import Recipe, targets
+from stress_fit import Recipe
 from stress_folds import Data, fit_speakers, load_data, write_model
+from stress_measures import (
+    Predictions,
+    arousal_correlation,
+    auc,
+    auc_by,
+    auc_interval,
+    calibration_error,
+    calm_over_half,
+    hits,
+    over_half_by_emotion,
+    recalls,
+)
 from stress_model import Labels, labels_of, rows_of
 from stress_telephone import read_backgrounds
 
 from voicepipe.stress.baseline import Baseline
 from voicepipe.stress.prosody import PROSODY_VERSION
 from voicepipe.stress.scorer import OnnxStressScorer
-from voicepipe.types import DoubleArray, ProsodyFeatures, StressScore
+from voicepipe.types import ProsodyFeatures, StressScore
 
 CONDITIONS = ("pcm", "alaw", "gsm", "amr", "g726", "opus", "noise20", "noise10", "noise5", "music10", "loss5", "quiet")
 MOST_OTHERS = 30
 """Utterances of the speaker's own other speech behind a baseline."""
-FALSE_ALARMS = 0.05
 SAMPLE_PER_CORPUS = 80
-BOOTSTRAPS = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """Scores of the rows of a table."""
-
-    stress: DoubleArray
-    emotions: DoubleArray
-    arousal: DoubleArray
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
         "clips": len(clips),
         "clips_without_speech": len(clips) - len(np.unique(table.clip)),
         "stress_auc": {
-            name: _by(labels, one, labels.corpus)
+            name: auc_by(labels, one, labels.corpus)
             for name, one in (
                 ("population baseline", early),
                 ("own baseline", own),
@@ -80,29 +80,29 @@ def main() -> None:
             )
         },
         "stress_auc_interval": {
-            "population baseline": _bootstrap(labels, early, seed=args.seed),
-            "own baseline": _bootstrap(labels, own, seed=args.seed),
+            "population baseline": auc_interval(labels, early, seed=args.seed),
+            "own baseline": auc_interval(labels, own, seed=args.seed),
         },
         "emotion_recall": {
-            name: _recalls(clips, table, labels, one)
+            name: recalls(clips, table, labels, one)
             for name, one in (("population baseline", early), ("own baseline", own))
         },
-        "by_gender": _by(labels, own, labels.gender),
-        "by_language": _by(labels, own, np.asarray([clips[i].language for i in table.clip])),
+        "by_gender": auc_by(labels, own, labels.gender),
+        "by_language": auc_by(labels, own, np.asarray([clips[i].language for i in table.clip])),
         "calibration_error": {
-            "population baseline": _calibration(labels, early),
-            "own baseline": _calibration(labels, own),
+            "population baseline": calibration_error(labels, early),
+            "own baseline": calibration_error(labels, own),
         },
         "hits_at_5_pct_false": {
-            "population baseline": _hits(labels, early),
-            "own baseline": _hits(labels, own),
+            "population baseline": hits(labels, early),
+            "own baseline": hits(labels, own),
         },
         "calm_over_half": {
-            "population baseline": _calm_over_half(labels, early),
-            "own baseline": _calm_over_half(labels, own),
+            "population baseline": calm_over_half(labels, early),
+            "own baseline": calm_over_half(labels, own),
         },
-        "over_half_by_emotion": _over_half_by_emotion(clips, table, early),
-        "arousal_correlation": _arousal(labels, own),
+        "over_half_by_emotion": over_half_by_emotion(clips, table, early),
+        "arousal_correlation": arousal_correlation(labels, own),
     }
     figures["lines"] = _lines(args, clips, folds, early, table, labels)
     figures["prompts"] = _prompts(args)
@@ -178,91 +178,6 @@ def _heard(scorer: OnnxStressScorer, table: Table, rows: Sequence[int]) -> Basel
     return baseline
 
 
-def _auc(labels: Labels, predicted: Predictions, rows: np.ndarray) -> float | None:
-    known = rows & np.isfinite(labels.stress)
-    if len(np.unique(labels.stress[known])) < 2:
-        return None
-    return round(float(roc_auc_score(labels.stress[known], predicted.stress[known])), 4)
-
-
-def _by(labels: Labels, predicted: Predictions, groups: np.ndarray) -> dict[str, float | None]:
-    everybody = np.ones(len(groups), dtype=bool)
-    out = {"pooled": _auc(labels, predicted, everybody)}
-    out |= {str(name): _auc(labels, predicted, groups == name) for name in np.unique(groups)}
-    return {name: value for name, value in out.items() if value is not None}
-
-
-def _bootstrap(labels: Labels, predicted: Predictions, *, seed: int) -> list[float]:
-    """95 % interval of the pooled AUC, by drawing speakers with replacement."""
-    rng = np.random.default_rng(seed)
-    known = np.isfinite(labels.stress)
-    rows_of_speaker = [np.flatnonzero(known & (labels.speaker == s)) for s in np.unique(labels.speaker[known])]
-    values = []
-    for _ in range(BOOTSTRAPS):
-        drawn = np.concatenate(
-            [rows_of_speaker[i] for i in rng.integers(len(rows_of_speaker), size=len(rows_of_speaker))]
-        )
-        values.append(roc_auc_score(labels.stress[drawn], predicted.stress[drawn]))
-    return [round(float(q), 4) for q in np.percentile(values, [2.5, 97.5])]
-
-
-def _recalls(clips: Sequence[Clip], table: Table, labels: Labels, predicted: Predictions) -> dict[str, float]:
-    """Unweighted average recall of each corpus's own emotions; a clip's utterances vote by their length."""
-    out = {}
-    for corpus in np.unique(labels.corpus[labels.emotion.sum(1) > 0]):
-        hits: dict[str, list[float]] = {}
-        rows = np.flatnonzero(labels.corpus == corpus)
-        classes = np.flatnonzero(labels.emotion[rows].sum(0) > 0)
-        for clip in np.unique(table.clip[rows]):
-            mine = rows[table.clip[rows] == clip]
-            prob = table.speech_s[mine] @ predicted.emotions[mine]
-            guess = classes[int(np.argmax(prob[classes]))]
-            hits.setdefault(str(clips[clip].emotion), []).append(float(labels.emotion[mine[0], guess] > 0))
-        out[str(corpus)] = round(float(np.mean([np.mean(values) for values in hits.values()])), 4)
-    return out
-
-
-def _calibration(labels: Labels, predicted: Predictions) -> dict[str, Any]:
-    """Return the calibration error over ten bins, stressed and unstressed weighing alike within each corpus."""
-    known = np.isfinite(labels.stress)
-    weights = targets(labels).w_stress[known]
-    weights = weights / weights.sum()
-    prob, truth = predicted.stress[known], labels.stress[known]
-    bins = np.clip((prob * 10).astype(int), 0, 9)
-    curve = []
-    for b in range(10):
-        w = weights * (bins == b)
-        if w.sum() > 0:
-            curve.append(
-                [round(float(w @ prob / w.sum()), 4), round(float(w @ truth / w.sum()), 4), round(float(w.sum()), 4)]
-            )
-    return {"error": round(sum(share * abs(said - was) for said, was, share in curve), 4), "curve": curve}
-
-
-def _hits(labels: Labels, predicted: Predictions) -> float:
-    """Share of stressed utterances over the score that 5 % of the unstressed exceed."""
-    threshold = np.quantile(predicted.stress[labels.stress == 0.0], 1.0 - FALSE_ALARMS)
-    return round(float(np.mean(predicted.stress[labels.stress == 1.0] > threshold)), 4)
-
-
-def _calm_over_half(labels: Labels, predicted: Predictions) -> float:
-    return round(float(np.mean(predicted.stress[labels.stress == 0.0] > 0.5)), 4)
-
-
-def _over_half_by_emotion(clips: Sequence[Clip], table: Table, predicted: Predictions) -> dict[str, float]:
-    emotion = np.asarray([clips[i].emotion or "" for i in table.clip])
-    names = [name for name in EMOTIONS if np.any(emotion == name)]
-    return {name: round(float(np.mean(predicted.stress[emotion == name] > 0.5)), 4) for name in names}
-
-
-def _arousal(labels: Labels, predicted: Predictions) -> dict[str, float]:
-    out = {}
-    for corpus in np.unique(labels.corpus):
-        rows = (labels.corpus == corpus) & np.isfinite(labels.arousal)
-        out[str(corpus)] = round(float(np.corrcoef(labels.arousal[rows], predicted.arousal[rows])[0, 1]), 4)
-    return out
-
-
 def _lines(
     args: argparse.Namespace,
     clips: Sequence[Clip],
@@ -280,7 +195,7 @@ def _lines(
     backgrounds = read_backgrounds(noise=args.noise, music=args.music)
     keys = {clip.key for clip in sample}
     in_sample = np.asarray([clips[i].key in keys for i in table.clip])
-    reference = _auc(labels, plain, in_sample)
+    reference = auc(labels, plain, in_sample)
     assert reference is not None
     out = {"mulaw": {"auc": reference, "cost": 0.0}}
     for condition in CONDITIONS:
@@ -296,9 +211,9 @@ def _lines(
         index = {clip.key: i for i, clip in enumerate(clips)}
         one = replace(one, clip=np.asarray([index[sample[i].key] for i in one.clip]))
         known = labels_of(clips, one)
-        auc = _auc(known, _predict(folds, one, known), np.ones(len(one.clip), dtype=bool))
-        assert auc is not None
-        out[condition] = {"auc": auc, "cost": round(reference - auc, 4)}
+        over_it = auc(known, _predict(folds, one, known), np.ones(len(one.clip), dtype=bool))
+        assert over_it is not None
+        out[condition] = {"auc": over_it, "cost": round(reference - over_it, 4)}
     return out
 
 
@@ -357,8 +272,8 @@ def _leave_one_corpus_out(data: Data, *, seed: int, draws: int, model: Path) -> 
             scorer = OnnxStressScorer(Path(folder))
         models = {str(speaker): scorer for speaker in np.unique(known.speaker)}
         everybody = np.ones(len(table.clip), dtype=bool)
-        out["population baseline"][str(corpus)] = _auc(known, _predict(models, table, known), everybody)
-        out["own baseline"][str(corpus)] = _auc(
+        out["population baseline"][str(corpus)] = auc(known, _predict(models, table, known), everybody)
+        out["own baseline"][str(corpus)] = auc(
             known, _predict(models, table, known, baselines={}, seed=seed), everybody
         )
         print(f"without {corpus}: {out['own baseline'][str(corpus)]}", flush=True)

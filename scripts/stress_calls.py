@@ -38,6 +38,7 @@ class Scenario(StrEnum):
     CALM = "calm"
     OUTBURST = "calm with one or two outbursts"
     HAPPY = "loud but happy"
+    SAD = "sad and stays so"
     SETS_IN = "stress sets in and stays"
     COMES_AND_GOES = "stress comes and goes"
 
@@ -45,6 +46,10 @@ class Scenario(StrEnum):
     def stressed(self) -> bool:
         """Whether an alarm is right."""
         return self in {Scenario.SETS_IN, Scenario.COMES_AND_GOES}
+
+
+MOODS = {Scenario.HAPPY: "happy", Scenario.SAD: "sad"}
+"""What a caller who needs nobody else turns to and stays at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +149,8 @@ def build_call(voice: Voice, scenario: Scenario, *, rng: np.random.Generator) ->
             burst_left = int(rng.integers(1, 3))
         if burst_left or (scenario.stressed and inside):
             emotion = "stressed"
-        elif scenario is Scenario.HAPPY and inside and "happy" in bags:
-            emotion = "happy"
+        elif inside and MOODS.get(scenario) in bags:
+            emotion = MOODS[scenario]
         else:
             emotion = str(rng.choice(calm, p=odds))
         row = bags[emotion].draw()
@@ -179,7 +184,7 @@ def _plan(
     onset_s = float(rng.uniform(30.0, 0.4 * duration_s))
     if scenario is Scenario.OUTBURST:
         return [], sorted(float(rng.uniform(20.0, duration_s - 20.0)) for _ in range(int(rng.integers(1, 3))))
-    if scenario in {Scenario.SETS_IN, Scenario.HAPPY}:
+    if scenario is Scenario.SETS_IN or scenario in MOODS:
         return [(onset_s, duration_s)], []
     stretches = []
     if scenario is Scenario.COMES_AND_GOES:
