@@ -70,9 +70,12 @@ def main() -> None:
             data, speakers=np.unique(data.label.speaker[folds != fold]), recipe=recipe, draws=args.draws, seed=args.seed
         )
         fold_models.append(model)
-        parts.append(_score_held_out(model, data, folds == fold, fold=fold, seed=args.seed))
-        calm_parts += _score_calm_calls(model, data, folds == fold, fold=fold, seed=args.seed)
-        print(f"fold {fold}: {np.count_nonzero(folds == fold)} utterances held out", flush=True)
+        mine = folds == fold
+        told = np.zeros(len(folds))
+        told[mine] = first_scores(model, rows_of(data.table, mine), rows_of(data.label, mine))
+        parts.append(_score_held_out(model, data, mine, told=told, fold=fold, seed=args.seed))
+        calm_parts += _score_calm_calls(model, data, mine, told=told, fold=fold, seed=args.seed)
+        print(f"fold {fold}: {np.count_nonzero(mine)} utterances held out", flush=True)
     if not calm_parts:
         raise SystemExit(
             f"{args.corpora}: no speaker has {MIN_CALM_CLIPS} calm and {MIN_STRESSED_CLIPS} stressed clips, so no "
@@ -151,12 +154,12 @@ def save_reference(reference: CalmReference, folder: Path) -> None:
     seal(folder)
 
 
-def _score_held_out(model: Fitted, data: Data, mine: np.ndarray, *, fold: int, seed: int) -> Scored:
+def _score_held_out(model: Fitted, data: Data, mine: np.ndarray, *, told: np.ndarray, fold: int, seed: int) -> Scored:
+    """Score simulated calls of held-out speakers, whose baselines are `told` a score of each row."""
     table, labels = rows_of(data.table, mine), rows_of(data.label, mine)
     rng = np.random.default_rng([seed, fold])
-    told = first_scores(model, table, labels)
     calls = [unheard(labels), *(draw_calls(labels, rng=rng) for _ in range(TEST_DRAWS))]
-    scored = merged([score_calls(model, table, one, weights=told, fold=fold) for one in calls])
+    scored = merged([score_calls(model, table, one, weights=told[mine], fold=fold) for one in calls])
     index = np.flatnonzero(mine)
     return Scored(
         rows=index[scored.rows],
@@ -167,7 +170,9 @@ def _score_held_out(model: Fitted, data: Data, mine: np.ndarray, *, fold: int, s
     )
 
 
-def _score_calm_calls(model: Fitted, data: Data, mine: np.ndarray, *, fold: int, seed: int) -> list[Scored]:
+def _score_calm_calls(
+    model: Fitted, data: Data, mine: np.ndarray, *, told: np.ndarray, fold: int, seed: int
+) -> list[Scored]:
     """Score calm calls, whose baselines know nothing but calm speech; nothing if no speaker has the clips for one."""
     rng = np.random.default_rng([seed, fold, 1])
     fold_of = dict.fromkeys(data.label.speaker[mine].tolist(), fold)
@@ -175,7 +180,6 @@ def _score_calm_calls(model: Fitted, data: Data, mine: np.ndarray, *, fold: int,
     built = [build_call(voice, Scenario.CALM, rng=rng).rows for voice in voices for _ in range(CALM_CALLS)]
     if not built:
         return []
-    told = first_scores(model, data.table, data.label)
     return [score_calls(model, data.table, calls_of(built), weights=told, fold=fold)]
 
 
