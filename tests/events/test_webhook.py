@@ -31,6 +31,7 @@ class Receiver:
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.answers: list[int] = []
         self.location = ""
+        self.closes = False
         self.got: list[tuple[dict[str, str], bytes]] = []
         receiver = self
 
@@ -43,6 +44,8 @@ class Receiver:
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
                 if receiver.location:
                     self.send_header("Location", receiver.location)
+                if receiver.closes:
+                    self.send_header("Connection", "close")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -157,6 +160,18 @@ def test_a_message_that_always_makes_the_receiver_stumble_is_given_up(receiver: 
     assert [delivery.delivered for delivery in deliveries[1:]] == [True, True, True]
 
 
+def test_a_receiver_may_close_after_each_answer(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver.closes = True
+    sink, looked_up = make_sink(receiver), []
+    known = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: looked_up.append(args) or known(*args, **kwargs))
+    messages = make_messages()
+    assert all(delivery.delivered for delivery in sink.publish(messages))
+    assert receiver.ids == [message.event_id for message in messages]
+    checked = [args for args in looked_up if args[0] == "127.0.0.1"]
+    assert len(checked) >= len(messages), "each connection's address is checked"
+
+
 def test_redirects_are_not_followed(receiver: Receiver) -> None:
     elsewhere = Receiver()
     receiver.answers, receiver.location = [302], f"http://127.0.0.1:{elsewhere.port}/"
@@ -216,6 +231,7 @@ def test_certificates_are_checked(tmp_path: Path) -> None:
     context.load_cert_chain(tmp_path / "tls" / "broker.pem")
     receiver = Receiver(tls=context)
     url = f"https://localhost:{receiver.port}/hook"
+    receiver.closes = True  # and the connection that is opened for the next message is no less secret
     assert make_sink(receiver, url=url, ca_file=tmp_path / "tls" / "ca.pem").publish(make_messages())[3].delivered
     with pytest.raises(SinkError, match="CERTIFICATE_VERIFY_FAILED"):
         make_sink(receiver, url=url).publish(make_messages())

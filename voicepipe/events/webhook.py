@@ -77,7 +77,7 @@ class WebhookSink:
             raise SinkError(f"The webhook {self._place} is switched off: it answered 410 (gone). Give a new address.")
         deliveries: list[SinkDelivery] = []
         give_up_at = time.monotonic() + _BUDGET_S
-        connection = self._connect()
+        connection = _Connection(self._host, self._port, opened=self._opened)
         try:
             for message in messages:
                 deliveries.append(self._post(connection, message))
@@ -142,20 +142,16 @@ class WebhookSink:
             "webhook-signature": signature,
         }
 
-    def _connect(self) -> http.client.HTTPConnection:
-        """Open a connection to the address that was checked: the name is not looked up a second time."""
+    def _opened(self) -> socket.socket:
+        """Open a socket to the address that was checked: the name is not looked up a second time."""
         address = self._checked_address()
         try:
-            connected: socket.socket = socket.create_connection((address, self._port), timeout=self._config.timeout_s)
-            if self._tls is not None:
-                connected = self._tls.wrap_socket(connected, server_hostname=self._host)
+            opened = socket.create_connection((address, self._port), timeout=self._config.timeout_s)
+            return opened if self._tls is None else self._tls.wrap_socket(opened, server_hostname=self._host)
         except OSError as error:
             raise SinkError(
                 f"The webhook {self._place} cannot be reached ({error.strerror or error}); it is tried again."
             ) from error
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._config.timeout_s)
-        connection.sock = connected
-        return connection
 
     def _checked_address(self) -> str:
         """Return an address of the host; private ones only if they are allowed."""
@@ -173,6 +169,17 @@ class WebhookSink:
                     "set allow_private_addresses if that is meant."
                 )
         return addresses[0]
+
+
+class _Connection(http.client.HTTPConnection):
+    """Opened by the one given way alone: the library opens a connection anew when the receiver has closed it."""
+
+    def __init__(self, host: str, port: int, *, opened: Callable[[], socket.socket]) -> None:
+        super().__init__(host, port)
+        self._opened = opened
+
+    def connect(self) -> None:
+        self.sock = self._opened()
 
 
 def structured(message: OutboundMessage) -> bytes:
