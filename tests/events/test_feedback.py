@@ -11,19 +11,20 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
 from cloudevents.core.formats.json import JSONFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.consumer.fetcher import ConsumerRecord
 
 from tests.events.calls import make_messages, make_reroute
 from tests.patience import until
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.envelope import message_of
 from voicepipe.events.erasure import tombstones_of
-from voicepipe.events.feedback import FEEDBACK_TOPIC, Feedback, feedback_message, read_feedback
-from voicepipe.events.kafka import KafkaGroupReader, KafkaReader, KafkaRecord, KafkaSink
+from voicepipe.events.feedback import FEEDBACK_TOPIC, Feedback, InboundFeedback, feedback_message, read_feedback
+from voicepipe.events.kafka import KafkaGroupReader, KafkaReader, KafkaRecord, KafkaSink, record_of
 from voicepipe.events.kafka_connection import ensure_topics
 from voicepipe.events.listener import FeedbackListener
 from voicepipe.events.relay import Backoff
 from voicepipe.events.store import Store
-from voicepipe.types import Erasure, SinkError
+from voicepipe.types import Erasure, SinkError, StoreError
 
 NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 EVENT = make_reroute()
@@ -51,9 +52,7 @@ def make_body(**changes: object) -> bytes:
 
 
 def make_record(body: bytes, *, offset: int = 0, headers: dict[str, bytes] | None = None) -> KafkaRecord:
-    return KafkaRecord(
-        topic=FEEDBACK_TOPIC, partition=0, offset=offset, key="call-1", headers=headers or {}, body=body, stored_at=NOW
-    )
+    return KafkaRecord(topic=FEEDBACK_TOPIC, partition=0, offset=offset, key="call-1", headers=headers or {}, body=body)
 
 
 def read(body: bytes, **headers: bytes) -> Any:
@@ -119,6 +118,64 @@ def test_a_tombstone_of_the_topic_is_no_answer_and_no_dead_letter(store: Store) 
     assert store.feedback_counts()["justified"] == 1
 
 
+class Choosy(Store):
+    """A store that stumbles over one note, as a database may over what nobody thought of."""
+
+    def record_feedback(self, inbound: Sequence[InboundFeedback]) -> None:
+        for one in inbound:
+            if one.feedback is not None and one.feedback.note == "stumble":
+                raise OverflowError("date value out of range")
+        super().record_feedback(inbound)
+
+
+def test_a_record_that_cannot_be_kept_holds_up_no_other(store_url: str) -> None:
+    with Choosy.open(store_url, sinks=(), clock=lambda: NOW) as store:
+        store.record([], make_messages())
+        stumbles = make_body(feedback_id=str(uuid.uuid4()), note="stumble")
+        group = FakeGroup(make_record(stumbles), make_record(make_body(), offset=1))
+        assert make_listener(store, group).listen() == 0.0
+        assert store.feedback_counts() == {"justified": 1, "rerouted": 1}
+        (letter,) = store.dead_letters()
+        assert (letter.reason, letter.body) == ("it cannot be kept: date value out of range", stumbles)
+        assert group.commits == 1
+
+
+class Full(Store):
+    def record_feedback(self, inbound: Sequence[InboundFeedback]) -> None:
+        raise StoreError("The disk of the store is full.")
+
+
+def test_while_the_store_takes_nothing_feedback_waits(store_url: str) -> None:
+    with Full.open(store_url, sinks=(), clock=lambda: NOW) as store:
+        group = FakeGroup(make_record(make_body()))
+        listener = make_listener(store, group)
+        assert listener.listen() > 0.0
+        assert listener.last_error == "The disk of the store is full."
+        assert (group.commits, store.dead_letters()) == (0, ())
+
+
+def test_headers_without_a_value_and_times_of_any_kind_are_read() -> None:
+    """Kafka allows both; a producer that counts microseconds puts the year at 58692."""
+    consumed = ConsumerRecord(
+        topic=FEEDBACK_TOPIC,
+        partition=0,
+        leader_epoch=0,
+        offset=7,
+        timestamp=1_790_000_000_000_000,
+        timestamp_type=0,
+        key=None,
+        value=make_body(feedback_id=None),
+        headers=[("ce_id", None), ("ce_source", b"acd")],
+        checksum=None,
+        serialized_key_size=-1,
+        serialized_value_size=9,
+        serialized_header_size=9,
+    )
+    record = record_of(consumed)
+    assert (record.headers, record.key, record.place) == ({"ce_source": b"acd"}, "", f"{FEEDBACK_TOPIC}/0/7")
+    assert read(record.body, **record.headers).feedback.feedback_id is not None
+
+
 def test_the_same_records_again_change_nothing(store: Store) -> None:
     records = [make_record(make_body()), make_record(b"nonsense", offset=1)]
     for _ in range(2):
@@ -137,6 +194,8 @@ def test_the_same_records_again_change_nothing(store: Store) -> None:
         (make_body(verdict="maybe"), "verdict: Input should be 'justified', 'false_alarm' or 'unsure'"),
         (make_body(verdict=None, outcome=None, note=None), "neither verdict nor outcome nor note"),
         (make_body(verdict=None, outcome=None, note="  "), "neither verdict nor outcome nor note"),
+        (make_body(given_at="0001-01-01T00:00:00+01:00"), "given_at: Value error, give a time such as"),
+        (make_body(given_at="9999-12-31T23:59:59-05:00"), "given_at: Value error, give a time such as"),
         (make_body(event_id="x"), "event_id: Input should be a valid UUID"),
         (make_body(event_id="22222222-2222-4222-8222-222222222222"), "an event that this store does not know"),
         (make_body(call_id="call-2"), "its call is not the call of the event"),

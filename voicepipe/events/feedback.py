@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
@@ -21,6 +22,14 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _in_range(value: datetime) -> datetime:
+    """Refuse the first and last days of all time, which no other zone can express."""
+    if not 1 < value.year < 9999:
+        raise ValueError("give a time such as 2026-03-01T10:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_without_nul)]
 
 
@@ -40,7 +49,7 @@ class Feedback(BaseModel):
         description="What became of it; taken: a supervisor takes care of the caller; released: does so no more.",
     )
     given_by: Line | None = Field(default=None, description="Who: a person's or a system's name.")
-    given_at: AwareDatetime
+    given_at: Moment
     note: Annotated[str, Field(max_length=4000), AfterValidator(_without_nul)] | None = Field(
         default=None, description="In free words; may stand alone."
     )

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 import kafka
@@ -54,9 +54,8 @@ class KafkaRecord:
     partition, offset : int
     key : str
     headers : mapping of str to bytes
+        Those that have a value.
     body : bytes
-    stored_at : datetime
-        The broker's or producer's timestamp, UTC.
     """
 
     topic: str
@@ -65,7 +64,6 @@ class KafkaRecord:
     key: str
     headers: Mapping[str, bytes]
     body: bytes
-    stored_at: datetime
 
     @property
     def place(self) -> str:
@@ -237,7 +235,7 @@ class KafkaReader:
         """Return the records that came, in the order of each partition; empty after `timeout_s` without any."""
         with sentences(self._config):
             batches = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
-        return [_record_of(record) for batch in batches.values() for record in batch]
+        return [record_of(record) for batch in batches.values() for record in batch]
 
     def read_to_end(self, *, timeout_s: float) -> Iterator[KafkaRecord]:
         """Yield the records up to where the topic ended when the reader was made.
@@ -325,7 +323,7 @@ class KafkaGroupReader:
         """Return the records that came; empty after `timeout_s` without any."""
         with sentences(self._config):
             batches = self._consumer.poll(timeout_ms=round(timeout_s * 1000))
-        return [_record_of(record) for batch in batches.values() for record in batch]
+        return [record_of(record) for batch in batches.values() for record in batch]
 
     def commit(self) -> None:
         """Let the group remember that everything polled so far is done with."""
@@ -360,13 +358,13 @@ def _await(sent: Any, deadline: float) -> _Outcome:
     return None
 
 
-def _record_of(record: Any) -> KafkaRecord:
+def record_of(record: Any) -> KafkaRecord:
+    """Return a consumer's record in our words."""
     return KafkaRecord(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         key=(record.key or b"").decode(errors="replace"),
-        headers=dict(record.headers),
+        headers={name: value for name, value in record.headers if value is not None},
         body=record.value or b"",
-        stored_at=datetime.fromtimestamp(record.timestamp / 1000, tz=UTC),
     )

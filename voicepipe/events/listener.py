@@ -3,13 +3,15 @@
 import random
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from voicepipe.events.erasure import TOMBSTONE_TYPE
 from voicepipe.events.feedback import InboundFeedback, read_feedback
 from voicepipe.events.kafka import KafkaRecord
 from voicepipe.events.relay import Backoff
-from voicepipe.events.store import Store
+from voicepipe.events.store import RecordError, Store
+from voicepipe.types import StoreError
 
 _POLL_S = 0.5
 
@@ -80,7 +82,7 @@ class FeedbackListener:
                 self._reader = self._connect()
             records = self._reader.poll(timeout_s=_POLL_S)
             if records:
-                self._store.record_feedback([_inbound(record) for record in records if not _is_tombstone(record)])
+                self._record([_inbound(record) for record in records if not _is_tombstone(record)])
                 self._reader.commit()
         except Exception as error:
             # Nothing was committed: the same records come again.
@@ -91,6 +93,22 @@ class FeedbackListener:
         self._failures = 0
         self.last_error = None
         return 0.0
+
+    def _record(self, inbound: Sequence[InboundFeedback]) -> None:
+        """Keep what came; a record that cannot be kept is a dead letter, so that it holds up no other."""
+        try:
+            self._store.record_feedback(inbound)
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, RecordError):
+                raise
+            if len(inbound) > 1:
+                for one in inbound:
+                    self._record([one])
+            elif inbound[0].feedback is not None:
+                reason = f"it cannot be kept: {error}"
+                self._store.record_feedback([replace(inbound[0], feedback=None, reason=reason)])
+            else:
+                raise
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from voicepipe.events.feedback import Moment
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0)]
@@ -18,14 +20,7 @@ def _written_out(value: object) -> object:
     return value
 
 
-def _in_range(value: datetime) -> datetime:
-    """Refuse the first and last days of all time, which no other zone can express."""
-    if not 1 < value.year < 9999:
-        raise ValueError("give a time such as 2026-03-01T10:00:00Z")
-    return value
-
-
-Time = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_range)]
+Time = Annotated[Moment, BeforeValidator(_written_out)]
 
 
 class ApiModel(BaseModel):
