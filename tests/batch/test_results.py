@@ -29,7 +29,10 @@ def item(folder: Path, name: str, **known: str) -> Item:
 def keep(results: Results, one: Item) -> str | None:
     outcome = scored_call(one)
     assert outcome.call_id is not None
-    return results.keep(one, outcome.call_id, outcome.text)
+    refused = results.refusal(one, outcome.call_id)
+    if refused is None:
+        results.keep(one, outcome.call_id, outcome.text)
+    return refused
 
 
 def test_what_was_scored_is_known_again(tmp_path: Path) -> None:

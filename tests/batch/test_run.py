@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,16 +17,20 @@ from tests.batch.workers import FakeOpener, NoModels, scored_call
 from tests.patience import until
 from voicepipe.batch import run as module
 from voicepipe.batch.columns import TABLES
-from voicepipe.batch.items import Item
+from voicepipe.batch.items import Item, Outcome
 from voicepipe.batch.run import RunOptions, facts_of, score_into
 from voicepipe.batch.runner import Done, News, OpenScorer, Ready
 from voicepipe.batch.surveys import Surveys
 from voicepipe.batch.tables import Totals
 from voicepipe.config import Settings
 from voicepipe.conversation import Conversation, measure_conversation
-from voicepipe.types import ConfigError, ModelError, StoreError
+from voicepipe.events.config import KafkaConfig
+from voicepipe.events.store import Store
+from voicepipe.service import Courier
+from voicepipe.types import CallEvent, CallStarted, ConfigError, ModelError, StoreError
 
 SETTINGS = Settings()
+NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 
 class Night:
@@ -41,13 +46,18 @@ class Night:
             (self.folder / f"{name}.wav").write_text(name)
 
     def score(
-        self, *inputs: str, opener: OpenScorer | None = None, settings: Settings = SETTINGS, **options: object
+        self,
+        *inputs: str,
+        opener: OpenScorer | None = None,
+        settings: Settings = SETTINGS,
+        deliver: bool = False,
+        **options: object,
     ) -> int:
         return score_into(
             inputs or [str(self.folder)],
             settings=settings,
             options=RunOptions(out=self.out, workers=2, **options),  # type: ignore[arg-type]
-            deliver=False,
+            deliver=deliver,
             say=self.said.append,
             open_scorer=opener or FakeOpener(self.root),
         )
@@ -245,6 +255,45 @@ def test_a_disk_that_fills_up(tmp_path: Path) -> None:
         assert len(night.scored) <= 62, "at most what the two workers held is scored again"
     finally:
         subprocess.run(["umount", "--lazy", night.out], check=True)
+
+
+class TellingOpener(FakeOpener):
+    """Scorers that bring home that each call began."""
+
+    def __call__(self) -> Callable[[Item], Outcome]:  # type: ignore[override]
+        score = super().__call__()
+
+        def scored(item: Item) -> Outcome:
+            outcome = score(item)
+            assert outcome.summary is not None
+            return replace(outcome, story=((CallStarted(call=outcome.summary.call), None),))
+
+        return scored
+
+
+def test_a_store_that_takes_no_events_costs_none(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be told of is scored and told again: `--resume` passes over no recording of untold events."""
+    monkeypatch.setattr(module, "FLUSH_S", 0.05)
+    url = f"sqlite:///{night.root}/s.sqlite"
+    settings = Settings(store_url=url, kafka=KafkaConfig(bootstrap_servers="127.0.0.1:9"))
+
+    def score(*, resume: bool) -> int:
+        opener = TellingOpener(night.root)
+        return night.score(opener=opener, settings=settings, deliver=True, resume=resume)
+
+    def full(courier: Courier, event: CallEvent, reroute: object) -> None:
+        raise StoreError("The disk of the store is full.")
+
+    for name in ("bad", "kill"):
+        (night.folder / f"{name}.wav").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(Courier, "record", full)
+        with pytest.raises(StoreError, match="full"):
+            score(resume=False)
+    assert score(resume=True) == 1, "the broker is away, the calls are scored"
+    with Store.open(night.root / "s.sqlite", sinks=["kafka"], clock=lambda: NOW) as store:
+        assert set(store.calls_of()) == {"a", "b", "c"}
+        assert store.depth("kafka").pending == 3
 
 
 class InlineCrew:

@@ -89,8 +89,18 @@ class Results:
         kept = self._kept.get(_key(place(item.path)))
         return kept is not None and kept.identity == item.identity
 
-    def keep(self, item: Item, call_id: str, text: str) -> str | None:
-        """Write a call's lines; return a sentence where another recording is the same call.
+    def refusal(self, item: Item, call_id: str) -> str | None:
+        """Return a sentence where another recording is the same call: its results stay."""
+        other = self._other(item, self.calls / file_name(call_id))
+        if other is None:
+            return None
+        return (
+            f"{item.path} is the same call as {other} (call_id '{call_id}'); remove one of the two, or give them "
+            "different ids in a manifest."
+        )
+
+    def keep(self, item: Item, call_id: str, text: str) -> None:
+        """Write a call's lines: from here on the recording counts as scored.
 
         Raises
         ------
@@ -98,18 +108,11 @@ class Results:
             If they cannot be written.
         """
         name = file_name(call_id)
-        path = self.calls / name
-        if other := self._other(item, path):
-            return (
-                f"{item.path} is the same call as {other} (call_id '{call_id}'); remove one of the two, or give them "
-                "different ids in a manifest."
-            )
-        write_whole(path, text)
+        write_whole(self.calls / name, text)
         self._written.add(_key(name))
         earlier = self._kept.pop(_key(place(item.path)), None)
         if earlier is not None and earlier.name != name:
             (self.calls / earlier.name).unlink(missing_ok=True)
-        return None
 
     def _other(self, item: Item, path: Path) -> str | None:
         """Return the path of another recording that already has this file: of this run, or still there since before."""

@@ -233,17 +233,22 @@ class _Run:
             raise
 
     def _keep(self, outcome: Outcome, courier: Courier | None) -> str | None:
-        """Write an outcome down and tell it; return its error."""
+        """Write an outcome down and tell it; return its error.
+
+        Events first: a run that ends in between scores the recording again, and the same events change nothing.
+        """
         error, stage, path = outcome.error, outcome.stage, outcome.item.path
         kept = False
         if outcome.call_id is not None:
-            refused = self._results.keep(outcome.item, outcome.call_id, outcome.text)
+            refused = self._results.refusal(outcome.item, outcome.call_id)
             kept = refused is None
             if refused is not None:
                 error, stage = refused, "write"
-        if kept and courier is not None:
-            for event, reroute in outcome.story:
-                courier.record(event, reroute)
+            else:
+                if courier is not None:
+                    for event, reroute in outcome.story:
+                        courier.record(event, reroute)
+                self._results.keep(outcome.item, outcome.call_id, outcome.text)
         if kept and outcome.summary is not None:
             line = terminal.summary_line(outcome.summary, reroutes=outcome.reroutes)
             self._console.print(Text.assemble(f"{path}  ", line), soft_wrap=True)
