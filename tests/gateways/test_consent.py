@@ -93,6 +93,7 @@ def test_only_the_client_whose_call_it_is_is_heard() -> None:
         ({"consent": ""}, 422),
         ({"consent": "   "}, 422),
         ({"consent": 1}, 422),
+        ({"consent": "opt_out\0"}, 422),
         ({"consent": "yes", "reason": "x"}, 422),
         ({"consent": "y" * 257}, 422),
         (b" " * 20_000, 413),

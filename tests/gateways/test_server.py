@@ -297,6 +297,8 @@ def test_a_registration_is_checked() -> None:
         async with house(clients=(client,), limits=LimitsConfig(registrations=1)) as here:
             assert (await register(here, call_id="A1"))[0] == 401
             assert (await register(here, token=TOKEN, call_id=""))[0] == 422
+            for field in ("call_id", "queue", "agent_id", "consent", "caller"):
+                assert (await register(here, token=TOKEN, **{"call_id": "A1", field: "a\0b"}))[0] == 422
             assert (await register(here, token=TOKEN, call_id="A1", nonsense=1))[0] == 422
             assert (await register(here, token=TOKEN, call_id="A" * 99_999))[0] == 413
             assert (await register(here, token=TOKEN, call_id="A1"))[0] == 201

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from voicepipe.gateways.identity import CallIdentity
+from voicepipe.gateways.identity import CallIdentity, Line
 from voicepipe.types import Channel
 
 
@@ -20,14 +20,14 @@ class Registration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     uuid: UUID | None = Field(default=None, description="As Asterisk will send it; a new one where not given.")
-    call_id: str = Field(min_length=1, max_length=256)
+    call_id: Line = Field(min_length=1)
     channel: Channel = Channel.MIXED
     channels: tuple[Channel, ...] = Field(default=(), max_length=2)
-    agent_id: str | None = Field(default=None, max_length=256)
-    queue: str | None = Field(default=None, max_length=256)
+    agent_id: Line | None = None
+    queue: Line | None = None
     language: str | None = Field(default=None, pattern="^[a-z]{2}$")
-    consent: str | None = Field(default=None, max_length=256)
-    caller: str | None = Field(default=None, max_length=256, repr=False)
+    consent: Line | None = None
+    caller: Line | None = Field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

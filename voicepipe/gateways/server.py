@@ -12,11 +12,11 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 from uuid import UUID, uuid4
 
 import uvicorn
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -28,7 +28,7 @@ from voicepipe.gateways.audiohook import AudioHookDecoder
 from voicepipe.gateways.audiosocket import AudioSocketDecoder
 from voicepipe.gateways.config import ANYBODY, Protocol, ServeConfig
 from voicepipe.gateways.decoder import CloseCode, Decoder, Handshake
-from voicepipe.gateways.identity import CallIdentity
+from voicepipe.gateways.identity import CallIdentity, Line
 from voicepipe.gateways.l16 import L16Decoder, choose_subprotocol
 from voicepipe.gateways.registrations import Registration, Registrations
 from voicepipe.gateways.switchboard import Switchboard
@@ -55,7 +55,7 @@ class ConsentNotice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    consent: str = Field(min_length=1, max_length=256, pattern=r"\S")
+    consent: Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class LiveServer:
