@@ -187,3 +187,6 @@ def test_secrets_are_never_shown() -> None:
     with pytest.raises(ValidationError) as caught:
         KafkaConfig(sasl_mechanism="PLAIN", sasl_password="s3cret-word")  # type: ignore[arg-type]
     assert "s3cret-word" not in str(caught.value)
+    with pytest.raises(ValidationError, match="need a sasl_mechanism") as caught:
+        KafkaConfig(sasl_username="voicepipe", sasl_password="s3cret-word")  # type: ignore[arg-type]
+    assert "s3cret-word" not in str(caught.value)

@@ -102,6 +102,15 @@ def test_calls_go_whole_when_all_their_events_have_left(store: Store, now: Now) 
     assert set(column(store, tables.events, "key")) == {"unsent"}
 
 
+def test_what_waits_for_a_sink_that_was_removed_is_kept_no_longer(store: Store, store_url: str, now: Now) -> None:
+    with Store.open(store_url, sinks=("webhook",), clock=now) as without_kafka:
+        run(without_kafka, now, after_days=31, events=30)
+        assert column(store, tables.events, "seq") == []
+        run(without_kafka, now, after_days=31, calls=30)
+    assert column(store, tables.calls, "call_id") == []
+    assert column(store, tables.outbox, "seq") == []
+
+
 def test_each_run_is_noted(store: Store, now: Now) -> None:
     run(store, now, after_days=31, transcripts=30)
     (entry,) = store.audit()

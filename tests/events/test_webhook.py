@@ -17,7 +17,9 @@ from pydantic import SecretStr, ValidationError
 
 from tests.events.calls import make_messages, make_reroute
 from voicepipe.events.config import WebhookConfig
+from voicepipe.events.contract import TOPICS
 from voicepipe.events.envelope import message_of
+from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.reroute import RerouteEvent
 from voicepipe.events.webhook import WebhookSink, sign, structured
 from voicepipe.types import SinkError
@@ -216,12 +218,19 @@ def test_a_receiver_that_is_away_is_named(unused_tcp_address: str) -> None:
         ({"url": "ftp://crm.example.org/hook"}, "not an address"),
         ({"url": "crm.example.org/hook"}, "not an address"),
         ({"url": "https://user:s3cret-word@crm.example.org/hook"}, "use the secret"),
+        ({"url": "https://crm.example.org/hook", "topics": ["voicepipe.reroute"]}, "voicepipe.reroute.v1"),
+        ({"url": "https://crm.example.org/hook", "topics": []}, "at least 1 item"),
     ],
 )
 def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message) as caught:
         WebhookConfig.model_validate({"secret": SecretStr("s3cret-word"), **changes})
     assert "s3cret-word" not in str(caught.value)
+
+
+def test_every_topic_of_the_contract_may_be_posted() -> None:
+    topics = (*TOPICS, FEEDBACK_TOPIC)
+    assert WebhookConfig.model_validate({"url": "https://crm.example.org/hook", "topics": topics}).topics == topics
 
 
 @pytest.mark.slow

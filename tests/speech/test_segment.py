@@ -143,7 +143,14 @@ def test_misfit_lengths_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [{"on_prob": 0.3, "off_prob": 0.4}, {"padding_s": 0.6}, {"cut_search_s": 9.0}, {"cut_margin_s": 3.5}]
+    "config",
+    [
+        {"on_prob": 0.3, "off_prob": 0.4},
+        {"padding_s": 0.6},
+        {"cut_search_s": 9.0},
+        {"cut_margin_s": 3.5},
+        {"max_utterance_s": 40.0},
+    ],
 )
 def test_impossible_settings_are_refused(config: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"need|must"):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Topic = Literal["voicepipe.reroute.v1", "voicepipe.calls.v1", "voicepipe.feedback.v1"]
 
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:\[\]/,]+):(\d{1,5})")
 
@@ -55,6 +56,8 @@ class KafkaConfig(BaseModel):
     def _complete(self) -> "KafkaConfig":
         if self.sasl_mechanism and not (self.sasl_username and self.sasl_password):
             raise ValueError(f"{self.sasl_mechanism} needs sasl_username and sasl_password")
+        if (self.sasl_username or self.sasl_password) and not self.sasl_mechanism:
+            raise ValueError("sasl_username and sasl_password need a sasl_mechanism")
         if (self.client_cert_file is None) != (self.client_key_file is None):
             raise ValueError("client_cert_file and client_key_file belong together")
         if not self.tls and (self.ca_file or self.client_cert_file):
@@ -73,7 +76,9 @@ class WebhookConfig(BaseModel):
 
     url: str = Field(description="Address that events are posted to; https unless allow_http.")
     secret: SecretStr | None = Field(default=None, description="Key of the signature; whsec_... or any text.")
-    topics: tuple[str, ...] = Field(default=("voicepipe.reroute.v1",), description="Topics whose events it gets.")
+    topics: tuple[Topic, ...] = Field(
+        default=("voicepipe.reroute.v1",), min_length=1, description="Topics whose events it gets."
+    )
     timeout_s: float = Field(default=5.0, gt=0.0, description="Longest wait for each step of a request.")
     max_faults: int = Field(default=20, ge=1, description="Answers 500 to one event before it is a dead letter.")
     ca_file: Path | None = Field(default=None, description="CA certificates (PEM); the system's where not given.")
@@ -107,8 +112,9 @@ class RetentionConfig(BaseModel):
     events_days: float | None = Field(
         default=190.0,
         gt=0.0,
-        description="Copies of the events that left, dead letters, and supervisors' answers. Six months is the least "
-        "that Art. 26(6) of the AI Act asks of the logs of a high-risk system.",
+        description="Copies of the events that left or that no configured sink waits for, dead letters, and "
+        "supervisors' answers. Six months is the least that Art. 26(6) of the AI Act asks of the logs of a high-risk "
+        "system.",
     )
     calls_days: float | None = Field(
         default=365.0, gt=0.0, description="That there was a call, with all that is left of it."

@@ -6,7 +6,7 @@ on one with ``delete`` alone they stay until the topic's retention ends. Either 
 copies. Compaction also keeps no more than the latest event of every other call, so it is the operator's choice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
@@ -188,10 +188,10 @@ def expire_acoustics(connection: Connection, *, before: datetime, limit: int) ->
     return scored + Erased(episodes=_delete(connection, episodes, episodes.c.call_id.in_(stressed)) if stressed else 0)
 
 
-def expire_events(connection: Connection, *, before: datetime, limit: int) -> Erased:
+def expire_events(connection: Connection, *, before: datetime, limit: int, sinks: Collection[str]) -> Erased:
     """Remove the oldest copies of events that no sink waits for, dead letters and answers; falsy when none are left."""
     events, rows, letters, feedback = tables.events, tables.outbox, tables.dead_letters, tables.feedback
-    unsent = sa.select(rows.c.seq).where(rows.c.seq == events.c.seq, is_pending)
+    unsent = sa.select(rows.c.seq).where(rows.c.seq == events.c.seq, rows.c.sink.in_(sinks), is_pending)
     old = sa.select(events.c.seq).where(events.c.recorded_at < text_of(before), ~sa.exists(unsent))
     seqs = list(connection.execute(old.order_by(events.c.seq).limit(limit)).scalars())
     erased = erase_events(connection, events.c.seq.in_(seqs)) if seqs else Erased()
@@ -206,10 +206,10 @@ def expire_events(connection: Connection, *, before: datetime, limit: int) -> Er
     )
 
 
-def expire_calls(connection: Connection, *, before: datetime, limit: int) -> Erased:
+def expire_calls(connection: Connection, *, before: datetime, limit: int, sinks: Collection[str]) -> Erased:
     """Remove the oldest calls that began before a time, whose events have all left; falsy when none are left."""
     calls, rows = tables.calls, tables.outbox
-    unsent = sa.select(rows.c.seq).where(rows.c.key == calls.c.call_id, is_pending)
+    unsent = sa.select(rows.c.seq).where(rows.c.key == calls.c.call_id, rows.c.sink.in_(sinks), is_pending)
     old = sa.select(calls.c.call_id).where(calls.c.started_at < text_of(before), ~sa.exists(unsent))
     call_ids = list(connection.execute(old.order_by(calls.c.started_at).limit(limit)).scalars())
     return erase(connection, call_ids, erasure=Erasure.EVERYTHING)

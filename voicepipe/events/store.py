@@ -342,7 +342,8 @@ class Store:
     def expire(self, kind: str, *, before: datetime, limit: int = _PURGE_BATCH) -> int:
         """Remove a batch of what has been kept long enough, in one short transaction; returns how much, 0 at the end.
 
-        What a sink still has to get stays until it has it.
+        What one of this store's sinks still has to get stays until it has it; what waits for a sink that is no longer
+        among them goes.
 
         Parameters
         ----------
@@ -358,7 +359,8 @@ class Store:
                 gone = audit.expire(connection, now=before, limit=limit)
                 details = {"audit": gone}
             else:
-                details = _EXPIRE[kind](connection, before=before, limit=limit).counts()
+                waiting = {"sinks": tuple(self._topics)} if kind in {"events", "calls"} else {}
+                details = _EXPIRE[kind](connection, before=before, limit=limit, **waiting).counts()
                 gone = sum(details.values())
             if gone:
                 subject = f"{kind} before {text_of(before)}"

@@ -109,6 +109,12 @@ class ServeConfig(BaseModel):
         names = [client.name for client in self.clients]
         if len(set(names)) != len(names) or ANYBODY in names:
             raise ValueError(f"the clients' names must differ, and none may be {ANYBODY!r}")
+        signing = [client.name for client in self.clients if client.twilio_auth_tokens]
+        if signing and self.public_url is None:
+            raise ValueError(
+                f"twilio_auth_tokens of the client {signing[0]}: Twilio signs the address that it calls; give it as "
+                "public_url"
+            )
         if not self.allow_unauthenticated_network:
             self._refuse_open_ports()
         return self

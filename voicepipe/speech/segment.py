@@ -6,6 +6,9 @@ import numpy as np
 
 from voicepipe.types import SAMPLE_RATE_HZ, Channel, CutBy, DoubleArray, FloatArray, Utterance
 
+MAX_UTTERANCE_S = 29.5
+"""Longest utterance that is recognised; the last half second of Whisper's longest context stays silent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmenterConfig:
@@ -46,10 +49,10 @@ class SegmenterConfig:
             raise ValueError(f"off_prob {self.off_prob} and on_prob {self.on_prob}: need 0 < off_prob <= on_prob <= 1")
         if not 0.0 <= self.padding_s <= self.min_silence_s:
             raise ValueError(f"padding_s {self.padding_s}: need 0 <= padding_s <= min_silence_s ({self.min_silence_s})")
-        if not 0.0 < self.cut_margin_s < self.cut_search_s < self.max_utterance_s:
+        if not 0.0 < self.cut_margin_s < self.cut_search_s < self.max_utterance_s <= MAX_UTTERANCE_S:
             raise ValueError(
                 f"cut_margin_s {self.cut_margin_s}, cut_search_s {self.cut_search_s}, max_utterance_s "
-                f"{self.max_utterance_s}: each must be above 0 and below the next"
+                f"{self.max_utterance_s}: each must be above 0 and below the next, the last at most {MAX_UTTERANCE_S}"
             )
 
 

@@ -24,6 +24,7 @@ from voicepipe.ports import TranscriptionRequest
 from voicepipe.speech import processor
 from voicepipe.speech.hallucination import GuardConfig, rejecting_guard
 from voicepipe.speech.processor import InstructionSet
+from voicepipe.speech.segment import MAX_UTTERANCE_S
 from voicepipe.speech.voice_encoder import LAYERS, MEL_FRAMES_PER_S, VoiceEncoder, padded
 from voicepipe.speech.word_times import FRAME_S, timed, words_of
 from voicepipe.types import SAMPLE_RATE_HZ, FloatArray, ModelError, Recognition, Transcript, Utterance, Word
@@ -37,8 +38,6 @@ CONTEXT_STEP_S = 1.0
 """Contexts are whole multiples of this: with shorter steps each is cheaper, with longer ones more share a pass."""
 MAX_CONTEXT_S = 30.0
 """What Whisper's positional encoding covers (Radford et al., arXiv 2212.04356, section 2.1)."""
-MAX_UTTERANCE_S = 29.5
-"""Longest utterance that is recognised; the last half second of the longest context stays silent."""
 
 _LEVEL_DBFS = -20.0  # of the 90th percentile of the frames' RMS
 _LEVEL_FRAME_SAMPLES = 320  # 20 ms
