@@ -7,8 +7,9 @@ from pathlib import Path
 
 from voicepipe.config import Settings
 from voicepipe.consent import caller_id_of
+from voicepipe.counting import counted
 from voicepipe.events.erasure import Erased
-from voicepipe.service import open_store
+from voicepipe.service import Courier, open_store
 from voicepipe.types import ConfigError
 
 
@@ -52,16 +53,19 @@ class PurgeOutcome:
         In the folders of runs.
     reports : tuple of Path
         Pages that still show the calls, to be written again.
+    waiting : str or None
+        One sentence where tombstones could not be delivered yet.
     """
 
     erased: Erased
     files: int
     rows: int
     reports: tuple[Path, ...]
+    waiting: str | None = None
 
 
-def purge(settings: Settings, order: PurgeOrder, *, now: datetime) -> PurgeOutcome:
-    """Delete what an order names.
+def purge(settings: Settings, order: PurgeOrder, *, now: datetime, flush_s: float = 0.0) -> PurgeOutcome:
+    """Delete what an order names, and tell the sinks of the settings within `flush_s` seconds.
 
     In the folders of runs those calls are deleted that the order names by their id, or that the store knows: a run that
     did not write to the store is purged by the ids of its calls.
@@ -100,7 +104,19 @@ def purge(settings: Settings, order: PurgeOrder, *, now: datetime) -> PurgeOutco
             reason=order.reason,
             dry_run=order.dry_run,
         )
-    return PurgeOutcome(erased=erased, files=files, rows=rows, reports=tuple(reports))
+    waiting = None
+    if erased.tombstones and not order.dry_run:
+        waiting = _tell(settings, count=erased.tombstones, flush_s=flush_s)
+    return PurgeOutcome(erased=erased, files=files, rows=rows, reports=tuple(reports), waiting=waiting)
+
+
+def _tell(settings: Settings, *, count: int, flush_s: float) -> str | None:
+    """Deliver what waits in the outbox; return a sentence where some of it still waits."""
+    if settings.kafka is None and settings.webhook is None:
+        waits = counted(count, "tombstone waits", "tombstones wait")
+        return f"{waits} in the outbox {settings.store_name}, to go out at the next start with --kafka"
+    with Courier(settings, kafka=settings.kafka, webhook=settings.webhook) as courier:
+        return courier.flush(flush_s)
 
 
 def _pseudonym(settings: Settings, caller: str) -> str:

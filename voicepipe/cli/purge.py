@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from voicepipe.purge import PurgeOutcome
 
 
+_FLUSH_S = 10.0
+
+
 @app.command()
 def purge(
     *,
@@ -59,7 +62,7 @@ def purge(
         reason=reason,
         dry_run=dry_run,
     )
-    print(_told(run(settings, order, now=now), place=settings.store_name, dry_run=dry_run))
+    print(_told(run(settings, order, now=now, flush_s=_FLUSH_S), place=settings.store_name, dry_run=dry_run))
 
 
 @app.command()
@@ -88,11 +91,13 @@ def _told(outcome: "PurgeOutcome", *, place: str, dry_run: bool) -> str:
     parts = [counted(count, *_KINDS[name]) for name, count in counts.items()]
     nothing = f"nothing was kept in {place}"
     lines = [("Would delete: " if dry_run else "Deleted: ") + (", ".join(parts) if parts else nothing) + "."]
+    if outcome.waiting is not None:
+        lines.append(f"{outcome.waiting}.")
     if graves:
         go = ("tombstone would go", "tombstones would go") if dry_run else ("tombstone goes", "tombstones go")
         lines.append(
-            f"{counted(graves, *go)} out with the next run of the service; Kafka drops the earlier records of a "
-            "call only on topics with cleanup.policy=compact, elsewhere when their retention ends."
+            f"{counted(graves, *go)} out to who got the events; Kafka drops the earlier records of a call only on "
+            "topics with cleanup.policy=compact, elsewhere when their retention ends."
         )
     if outcome.reports:
         pages = ", ".join(map(str, outcome.reports))

@@ -1,6 +1,6 @@
 """Alerts as a supervisor reads them from the topic, and the verdict that goes back."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from voicepipe.events.config import KafkaConfig
 from voicepipe.events.feedback import FEEDBACK_TOPIC, Feedback, Outcome, Verdict, feedback_message
 from voicepipe.events.kafka import KafkaReader, KafkaRecord, KafkaSink
-from voicepipe.events.reroute import REROUTE_TOPIC, RerouteEvent
+from voicepipe.events.reroute import REROUTE_TOPIC, RerouteEvent, reroute_event_id
 from voicepipe.types import SinkError, VoicepipeError
 
 _READ_TIMEOUT_S = 15.0
@@ -24,7 +24,8 @@ class AlertError(VoicepipeError):
 def read_alerts(config: KafkaConfig, *, since: datetime | None = None, follow: bool = False) -> Iterator[RerouteEvent]:
     """Yield the reroute events of the topic, each once, as they lie there; with `follow` also what comes later.
 
-    Records that are no reroute event of this version are passed over.
+    Records that are no reroute event of this version are passed over, and so is what a tombstone after it takes back:
+    the broker may keep both for long.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def read_alerts(config: KafkaConfig, *, since: datetime | None = None, follow: b
 
 
 def find_alert(config: KafkaConfig, event_id: str) -> RerouteEvent:
-    """Return the alert with this id, or the only one whose id begins so.
+    """Return the alert with this id, or the only one whose id begins so; for an all-clear, the alert that it ends.
 
     Parameters
     ----------
@@ -62,14 +63,15 @@ def find_alert(config: KafkaConfig, event_id: str) -> RerouteEvent:
     wanted = event_id.strip().lower()
     if len(wanted) < _MIN_PREFIX:
         raise AlertError(f"{event_id!r} is too short for an alert's id; give at least {_MIN_PREFIX} characters.")
-    found = [event for event in read_alerts(config) if str(event.event_id).startswith(wanted)]
+    events = list(read_alerts(config))
+    found = [event for event in events if str(event.event_id).startswith(wanted)]
     if not found:
         raise AlertError(
             f"Kafka at {config.bootstrap_servers} has no alert {event_id}; `voicepipe alerts` lists those it has."
         )
     if len(found) > 1:
         raise AlertError(f"{len(found)} alerts begin with {event_id}; give more of the id.")
-    return found[0]
+    return found[0] if found[0].kind == "requested" else _request_of(found[0], events)
 
 
 def send_verdict(
@@ -103,7 +105,8 @@ def send_verdict(
             note=note,
         )
     except ValidationError as error:
-        raise AlertError(f"The verdict cannot be sent: {error.errors()[0]['msg']}.") from error
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise AlertError(f"The verdict cannot be sent: {why}.") from error
     sink = KafkaSink(config, topics=[FEEDBACK_TOPIC])
     try:
         (delivery,) = sink.publish([feedback_message(feedback, source="/voicepipe/alerts")])
@@ -114,8 +117,19 @@ def send_verdict(
     return feedback
 
 
+def _request_of(cleared: RerouteEvent, events: Sequence[RerouteEvent]) -> RerouteEvent:
+    call_id = cleared.call.call_id
+    own_id = reroute_event_id(call_id, channel=cleared.channel, episode=cleared.episode, kind="requested")
+    for event in events:
+        if str(event.event_id) == own_id:
+            return event
+    raise AlertError(f"{cleared.event_id} says that an alert of the call {call_id} is over, which is no longer there.")
+
+
 def _records(reader: KafkaReader, *, follow: bool) -> Iterator[KafkaRecord]:
-    yield from reader.read_to_end(timeout_s=_READ_TIMEOUT_S)
+    held = list(reader.read_to_end(timeout_s=_READ_TIMEOUT_S))
+    last_grave = {record.key: i for i, record in enumerate(held) if not record.body}
+    yield from (record for i, record in enumerate(held) if i > last_grave.get(record.key, -1))
     while follow:
         yield from reader.poll(timeout_s=_FOLLOW_POLL_S)
 

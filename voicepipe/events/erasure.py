@@ -18,7 +18,7 @@ from voicepipe.events.calls import CALLS_TOPIC
 from voicepipe.events.envelope import SPEC_VERSION, Message, event_id, rfc3339
 from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.reroute import REROUTE_TOPIC
-from voicepipe.events.tables import PENDING, is_pending, text_of
+from voicepipe.events.tables import PENDING, has_body, is_pending, text_of
 from voicepipe.types import Erasure
 
 TOMBSTONE_TYPE = "voicepipe.erased.v1"
@@ -99,7 +99,7 @@ def tombstones_of(call_id: str, *, erasure: Erasure, at: datetime) -> tuple[Mess
 
 
 def erase(connection: Connection, call_ids: Sequence[str], *, erasure: Erasure) -> Erased:
-    """Remove what is kept of some calls.
+    """Remove what is kept of some calls; tombstones stay, as they must leave yet.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def erase(connection: Connection, call_ids: Sequence[str], *, erasure: Erasure) 
     else:
         calls = 0
         utterances = forget_columns(connection, call_ids, columns=_FROM_THE_VOICE)
-    gone: sa.ColumnElement[bool] = tables.events.c.key.in_(call_ids)
+    gone: sa.ColumnElement[bool] = tables.events.c.key.in_(call_ids) & has_body
     if not everything:
         gone &= tables.events.c.topic.in_(_TOPICS[erasure])
     return Erased(

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from voicepipe.events import tables
-from voicepipe.events.tables import PENDING, REFUSED, SENT, is_pending, text_of
+from voicepipe.events.tables import PENDING, REFUSED, SENT, has_body, is_pending, text_of
 from voicepipe.ports import Delivery, OutboundMessage
 
 
@@ -75,6 +75,16 @@ class Claim:
 def insert(connection: Connection, table: sa.Table) -> Any:
     """Return the dialect's own INSERT, the one that knows ON CONFLICT."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def sinks_of(connection: Connection, keys: Sequence[str]) -> dict[tuple[str, str], set[str]]:
+    """Return, by key and topic, the sinks that the kept events of some keys went to or wait for."""
+    events, rows = tables.events, tables.outbox
+    query = sa.select(events.c.key, events.c.topic, rows.c.sink).join(rows, rows.c.seq == events.c.seq).distinct()
+    found: dict[tuple[str, str], set[str]] = {}
+    for key, topic, sink in connection.execute(query.where(events.c.key.in_(keys), has_body)):
+        found.setdefault((key, topic), set()).add(sink)
+    return found
 
 
 def put(connection: Connection, message: OutboundMessage, *, sinks: Sequence[str], now: datetime) -> bool:

@@ -273,8 +273,8 @@ class Store:
         """Remove every trace of a call, of all calls of a caller, or of all calls that began before a time.
 
         Events that waited to leave never will; tombstones go to every sink instead, as events of these calls may have
-        left long ago. Each transaction notes in the audit log what it removed. Where a call still goes on, what it
-        tells later is kept again.
+        left long ago, and to those that the kept ones went to, configured or not. Each transaction notes in the audit
+        log what it removed. Where a call still goes on, what it tells later is kept again.
 
         Parameters
         ----------
@@ -308,15 +308,14 @@ class Store:
         for first in range(0, len(call_ids), _PURGE_BATCH):
             some = call_ids[first : first + _PURGE_BATCH]
             with contextlib.suppress(_DryRunError), self._writing() as connection:
+                told = outbox.sinks_of(connection, some)
                 erased = erasure.erase(connection, some, erasure=Erasure.EVERYTHING)
-                graves = [
-                    message
-                    for one in some
-                    for message in tombstones_of(one, erasure=Erasure.EVERYTHING, at=self._clock())
-                    if self._sinks_of(message.topic)
-                ]
-                self._put(connection, graves)
-                erased += Erased(tombstones=len(graves))
+                now = self._clock()
+                for grave in (one for key in some for one in tombstones_of(key, erasure=Erasure.EVERYTHING, at=now)):
+                    sinks = {*self._sinks_of(grave.topic), *told.get((grave.key, grave.topic), ())}
+                    if sinks:
+                        outbox.put(connection, grave, sinks=sorted(sinks), now=now)
+                        erased += Erased(tombstones=1)
                 total += erased
                 if dry_run:
                     raise _DryRunError

@@ -84,6 +84,9 @@ events = sa.Table(
     sa.Column("recorded_at", sa.Text, nullable=False, index=True),
     sqlite_autoincrement=True,
 )
+has_body = events.c.body != b""
+"""Whether an event is one, and no tombstone."""
+
 sa.Index("events_topic", events.c.topic, events.c.recorded_at, events.c.seq)
 
 outbox = sa.Table(
