@@ -1,5 +1,6 @@
 """The command line as its users run it: processes, exit codes, standard output and standard error."""
 
+import io
 import json
 import os
 import resource
@@ -13,15 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from rich.console import Console
 from typer import BadParameter
 
 from tests import synth
+from tests.events.calls import make_reroute
 from voicepipe.cli.app import moment
 from voicepipe.config import Settings
 from voicepipe.doctor import verify_models
 from voicepipe.packaged import PACKAGE, packaged
 from voicepipe.speech.intent import IntentConfig
 from voicepipe.speech.words import WordsConfig
+from voicepipe.terminal import alert_card
+from voicepipe.types import EpisodeState
 
 RATE_HZ = 8_000
 CALM = PACKAGE / "samples" / "calm_caller.wav"
@@ -121,6 +126,7 @@ def test_help_and_version(environment: dict[str, str]) -> None:
         ["score", "a.wav", "--format", "xml"],
         ["score", "a.wav", "--language", "klingon"],
         ["schema", "voicepipe.nothing.v1"],
+        ["score", "a.wav", "--out", "o", "--ray-address", "10.0.0.9:6379"],
     ],
 )
 def test_misuse_exits_with_2(args: list[str], environment: dict[str, str]) -> None:
@@ -150,6 +156,16 @@ def test_a_verdict_takes_the_broker_before_and_behind_it_and_helps_without(envir
         one_sentence(failed.stderr, "127.0.0.1:1 cannot be reached")
 
 
+def test_an_all_clear_is_not_laid_out_like_an_alert() -> None:
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(alert_card(make_reroute()), alert_card(make_reroute(EpisodeState.CLOSED)))
+    alert, over = console.export_text().split("reroute.cleared.v1")
+    assert "asks for  senior_agent" in alert
+    assert "no longer asks for senior_agent: " in over
+    assert "urgency" not in over
+    assert "handoff" not in over
+
+
 def test_a_user_without_a_name_may_purge(environment: dict[str, str], tmp_path: Path) -> None:
     nameless = {name: value for name, value in environment.items() if name not in {"LOGNAME", "USER", "LNAME"}}
     script = tmp_path / "sitecustomize.py"
@@ -170,7 +186,7 @@ def test_a_setting_that_is_wrong_is_one_sentence(tmp_path: Path, environment: di
 
 def test_schemas_are_printed(environment: dict[str, str]) -> None:
     listed = voicepipe("schema", env=environment).stdout.split()
-    assert "voicepipe.reroute.v1" in listed
+    assert {"voicepipe.reroute.v1", "voicepipe.feedback.v1"} < set(listed)
     for topic in listed:
         assert json.loads(voicepipe("schema", topic, env=environment).stdout)["title"] == topic
 

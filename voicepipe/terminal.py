@@ -7,12 +7,18 @@ from rich.text import Text
 from voicepipe.counting import counted
 from voicepipe.events.reroute import RerouteEvent
 from voicepipe.stress.levels import HIGH_STRESS, RAISED_STRESS
-from voicepipe.types import CallSummary, Channel, Episode, EpisodeState, Reason, ScoredUtterance
+from voicepipe.types import CallSummary, Channel, ClosedBy, Episode, EpisodeState, Reason, ScoredUtterance
 
 BAR_CELLS = 12
 _CARD_REASONS = 2
 """Reasons shown for each utterance of an alert, the strongest first."""
 _ASKED_FOR = {"human": "person", "supervisor": "supervisor", "complaint": "way to complain"}
+_OVER = {
+    ClosedBy.CALM: "the caller has calmed down",
+    ClosedBy.CALL_END: "the call has ended",
+    ClosedBy.CONSENT: "there is no consent any more",
+    None: "it is over",
+}
 _LEVELS = ((RAISED_STRESS, "green"), (HIGH_STRESS, "yellow"), (1.01, "red"))
 _SPEAKER_STYLE = {Channel.CALLER: "bold cyan", Channel.AGENT: "blue", Channel.MIXED: "bold cyan"}
 
@@ -95,7 +101,7 @@ def episode_line(episode: Episode) -> Table:
 
 
 def alert_card(event: RerouteEvent, *, title: str | None = None) -> Panel:
-    """Lay a reroute event out: what it asks for, why, how sure, and what the next agent needs.
+    """Lay a reroute event out: what it asks for, why, how sure, and what the next agent needs; or that it is over.
 
     Parameters
     ----------
@@ -110,6 +116,10 @@ def alert_card(event: RerouteEvent, *, title: str | None = None) -> Panel:
     card.add_row("event", f"{event.event_type}  {event.event_id}  {at}")
     of_call = f"{event.call.call_id}  channel {event.channel}"
     card.add_row("call", of_call + (f"  queue {event.call.queue}" if event.call.queue else ""))
+    if event.kind == "cleared":
+        ended = "" if event.closed_s is None else f", stressed last at {clock(event.closed_s)}"
+        card.add_row("over", f"no longer asks for {event.target_skill}: {_OVER[event.closed_by]}{ended}")
+        return _panel(card, event, title=title, style="green")
     card.add_row("asks for", f"{event.target_skill}, urgency {event.urgency}: {', '.join(event.reasons)}")
     stress, evidence = event.stress, event.evidence
     heights = _heights(peak=stress.peak, mean=stress.mean)
@@ -148,7 +158,10 @@ def alert_card(event: RerouteEvent, *, title: str | None = None) -> Panel:
     card.add_row("coverage", f"{event.coverage.ratio:.0%} of the speech was heard in full")
     versions = event.versions.model_dump(exclude_none=True)
     card.add_row("versions", "  ".join(f"{name} {version}" for name, version in versions.items()))
-    style = "red" if event.kind == "requested" else "green"
+    return _panel(card, event, title=title, style="red")
+
+
+def _panel(card: Table, event: RerouteEvent, *, title: str | None, style: str) -> Panel:
     return Panel(card, title=title or str(event.event_id)[:8], title_align="left", border_style=style)
 
 

@@ -1,10 +1,13 @@
 """The lines of JSON that others script against."""
 
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from tests.events.calls import make_episode, make_summary
 from voicepipe.batch import lines
 from voicepipe.types import (
     Basis,
@@ -233,3 +236,18 @@ def test_a_line_brings_back_the_utterance_that_it_tells() -> None:
     assert lines.read_utterance(json.loads(lines.dump([lines.utterance_line(told)]))) == told
     bare = utterance(Channel.AGENT, score=None, transcript=None)
     assert lines.utterance_line(lines.read_utterance(lines.utterance_line(bare))) == lines.utterance_line(bare)
+
+
+def test_the_readme_lists_every_field() -> None:
+    """The lines are an interface: what is in them is promised, and what is promised is in them."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    promised = {
+        kind: names.split()
+        for kind, names in re.findall(r"^\| `(utterance|episode|call)` \| `([^`]+)`", readme, re.MULTILINE)
+    }
+    written = (
+        lines.utterance_line(utterance(Channel.CALLER, score=SCORE, transcript=None)),
+        lines.episode_line(make_episode()),
+        lines.call_line(make_summary(), path="a.wav", error=None),
+    )
+    assert promised == {str(line["type"]): [name for name in line if name != "type"] for line in written}

@@ -104,6 +104,8 @@ def score(
     settings = read_settings(config)
     if kafka is not None:
         settings = settings.with_kafka(kafka)
+    if ray_address is not None and engine is not Engine.RAY:
+        raise typer.BadParameter("it needs --engine ray", param_hint="--ray-address")
     if out is None:
         given = {
             "--workers": workers,

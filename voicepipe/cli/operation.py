@@ -15,13 +15,15 @@ def schema(
     import json
 
     from voicepipe.events.contract import TOPICS, topic_schema
+    from voicepipe.events.feedback import FEEDBACK_TOPIC
 
+    topics = (*TOPICS, FEEDBACK_TOPIC)
     if name is None:
-        print("\n".join(TOPICS))
-    elif name in TOPICS:
+        print("\n".join(topics))
+    elif name in topics:
         print(json.dumps(topic_schema(name), indent=2))
     else:
-        raise typer.BadParameter(f"{name} is no topic of voicepipe's; it writes {', '.join(TOPICS)}.")
+        raise typer.BadParameter(f"{name} is no topic of voicepipe's; they are {', '.join(topics)}.")
 
 
 @app.command()
