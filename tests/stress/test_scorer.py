@@ -105,7 +105,7 @@ def test_explanations_agree_with_putting_the_feature_back(scorer: OnnxStressScor
     ready = _heard(scorer)
     embedding = _embedding(scorer) if with_embedding else None
     rng = np.random.default_rng(3)
-    shown = 0
+    shown = percent = 0
     for _ in range(40):
         off = {
             name: float(2.0 * rng.standard_normal() * scorer.norms.prosody.spread[INDEX[name]])
@@ -120,12 +120,15 @@ def test_explanations_agree_with_putting_the_feature_back(scorer: OnnxStressScor
             assert feature.value == voice.values[column]
             assert feature.deviation == pytest.approx(voice.values[column] - location)
             assert ("this caller's normal" in feature.text) == ready.ready
+            assert " percent " not in feature.text, "of a measure in percent, the difference is in percentage points"
+            percent += "percentage points" in feature.text
             values = voice.values.copy()
             values[column] = location
             back = scorer.score(replace(voice, values=values), embedding, speech_s=2.0, baseline=ready)
             assert back.stress < score.stress, feature.text
             shown += 1
     assert shown > 40
+    assert percent
 
 
 def test_explains_at_most_four_and_nothing_at_the_callers_normal(scorer: OnnxStressScorer) -> None:

@@ -147,7 +147,7 @@ def strongest(
 
 def _in_words(feature: Feature, *, value: float, off: float, own: bool) -> FeatureDeviation:
     distance = f"{abs(off):.2f}" if abs(off) < 0.95 else f"{abs(off):.1f}" if abs(off) < 99.5 else f"{abs(off):.0f}"
-    unit = f" {feature.unit}" if feature.unit else ""
+    unit = " percentage points" if feature.unit == "percent" else f" {feature.unit}" if feature.unit else ""
     side = feature.above if off > 0 else feature.below
     whose = "this caller's normal" if own else "what is usual among callers"
     return FeatureDeviation(
