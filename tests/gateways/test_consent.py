@@ -159,6 +159,33 @@ def test_an_id_that_came_again_means_the_call_that_is_alive() -> None:
     run(scene)
 
 
+def test_an_id_that_one_client_announces_and_anothers_call_was_given_means_each_clients_own() -> None:
+    async def scene() -> None:
+        async with house(clients=CLIENTS) as here:
+            async with connect(here.url(f"/v1/twilio/{TOKEN}")) as socket:
+                await TwilioCall(socket, "CA1").whole()
+                await closed(socket)
+            await here.summary("CA1")
+            await here.until(lambda: here.pool.n_calls == 0)
+            async with (
+                connect(here.url(f"/v1/twilio/{TOKEN}")) as ours,
+                connect(here.url(f"/v1/twilio/{OTHER_TOKEN}")) as theirs,
+            ):
+                for number, (socket, call_id) in enumerate(((ours, "CA1"), (theirs, "CA1.2")), start=1):
+                    call = TwilioCall(socket, call_id)
+                    await call.start()
+                    await call.media(SPEECH)
+                    await here.until(lambda number=number: here.pool.n_calls == number)  # type: ignore[misc]
+                assert (await tell(here, "CA1.2", {"consent": "no"}, token=OTHER_TOKEN))[0] == 202
+                await here.until(lambda: bool(applied(here, "CA1.2.2")))
+                assert applied(here, "CA1.2") == []
+                assert (await tell(here, "CA1.2", {"consent": "no"}))[0] == 202
+                await here.until(lambda: bool(applied(here, "CA1.2")))
+                assert len(applied(here, "CA1.2.2")) == 1
+
+    run(scene)
+
+
 @pytest.mark.parametrize("key", [KEY, None])
 def test_of_a_callers_number_a_pseudonym_is_kept_where_there_is_a_key_and_nothing_otherwise(key: str | None) -> None:
     async def scene() -> None:

@@ -19,10 +19,11 @@ IDS = {
             CallIdentity(call_id="call-1", channel=Channel.AGENT, channels=BOTH),
             CallIdentity(call_id="call-1", channel=Channel.MIXED),
             CallIdentity(call_id="call-2", channel=Channel.CALLER),
+            CallIdentity(call_id="call-2.2", channel=Channel.CALLER),
         )
     )
 }
-CALLER, AGENT, STRANGE, OTHER = IDS
+CALLER, AGENT, STRANGE, OTHER, NUMBERED = IDS
 
 
 class Line:
@@ -120,6 +121,39 @@ def test_an_id_that_is_used_again_is_another_call(joiner: CallJoiner) -> None:
         assert [event.call.call_id for event in again.begun if isinstance(event, CallStarted)] == [name]
         assert places(again.audio())[0][0] == name
         assert again.end() == [CallEnded(call_id=name, reason="end")]
+
+
+def ids_of(lines: list[Line]) -> list[str]:
+    return [event.call.call_id for line in lines for event in line.begun if isinstance(event, CallStarted)]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_id_that_another_call_was_given_is_another_call(joiner: CallJoiner, *, ended: bool) -> None:
+    Line(joiner, OTHER, owner="pbx-b").end()
+    theirs = Line(joiner, OTHER, owner="pbx-b")
+    if ended:
+        theirs.end()
+    ours = Line(joiner, NUMBERED, owner="pbx-a")
+    assert ids_of([theirs, ours]) == ["call-2.2", "call-2.2.2"]
+    assert places(ours.audio()) == [("call-2.2.2", "caller", 0)]
+    assert places(theirs.audio()) == ([] if ended else [("call-2.2", "caller", 0)])
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_call_is_not_given_an_id_that_another_one_has_announced(joiner: CallJoiner, *, ended: bool) -> None:
+    ours = Line(joiner, NUMBERED, owner="pbx-a")
+    if ended:
+        ours.end()
+    Line(joiner, OTHER, owner="pbx-b").end()
+    assert ids_of([Line(joiner, OTHER, owner="pbx-b")]) == ["call-2.3"]
+
+
+def test_a_call_that_cannot_be_taken_is_forgotten_and_its_id_counts_as_used(joiner: CallJoiner) -> None:
+    first = Line(joiner, OTHER)
+    joiner.drop(first.leg)
+    assert joiner.calls == 0
+    assert first.audio() == first.end() == []
+    assert ids_of([Line(joiner, OTHER)]) == ["call-2.2"]
 
 
 def test_with_time_to_linger_the_next_stream_of_a_call_goes_on() -> None:

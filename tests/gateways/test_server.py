@@ -506,6 +506,35 @@ def test_too_many_calls_at_once_are_refused() -> None:
     run(scene)
 
 
+def test_a_call_whose_id_is_still_being_analysed_is_refused_and_the_other_one_is_untouched() -> None:
+    async def scene() -> None:
+        async with house(equipped=False) as here:
+            earlier = Call(
+                call_id="CA1",
+                started_at=datetime(2026, 11, 2, 9, 30, tzinfo=UTC),
+                gateway="twilio",
+                channels=(Channel.CALLER,),
+                roles=Roles.GIVEN,
+            )
+            assert here.pool.start_call(earlier)
+            async with connect(here.url("/v1/twilio")) as socket:
+                call = TwilioCall(socket, "CA1")
+                await call.start()
+                await call.media(SPEECH)
+                assert await closed(socket) == 1013
+            assert here.outcomes() == ["call_id"]
+            await here.until(lambda: here.server.n_connections == 0)
+            async with connect(here.url("/v1/twilio")) as socket:
+                await TwilioCall(socket, "CA1").whole()
+                await closed(socket)
+            here.pool.end_call("CA1", "end")
+            here.pool.equip(models())
+            assert (await here.summary("CA1")).duration_s == 0.0
+            assert (await here.summary("CA1.2")).coverage.ratio == 1.0
+
+    run(scene)
+
+
 BROKEN: list[tuple[list[str | bytes], int]] = [
     (["not json"], 1007),
     (["[1, 2]"], 1007),

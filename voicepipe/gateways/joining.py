@@ -6,6 +6,7 @@ Pure and synchronous; the server says what time it is.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,7 +14,7 @@ from voicepipe.gateways.decoder import CONNECTION_LOST, CloseCode, Decoder
 from voicepipe.types import AudioChunk, Call, CallEnded, CallStarted, Channel, ConsentChanged, MediaEvent
 
 REMEMBERED_CALLS = 10_000
-"""How many ended calls are remembered, so that an id that is used again gets a call of its own."""
+"""How many ids of ended calls are remembered, so that an id that is used again gets a call of its own."""
 
 
 class JoiningConfig(BaseModel):
@@ -71,6 +72,7 @@ class CallJoiner:
       `JoiningConfig.reconnect_s`.
 
     An id that comes again after its call has ended makes a new call, ``ID.2``, so that events keep ids of their own.
+    An id that another call was given in this way counts as one that comes again.
 
     Parameters
     ----------
@@ -154,6 +156,10 @@ class CallJoiner:
         """Return the connections that carry a call now."""
         live = next((live for live in self._calls.values() if live.call.call_id == call_id), None)
         return list(live.legs) if live else []
+
+    def drop(self, leg: Decoder) -> None:
+        """Forget the call that a connection has just begun, for it cannot be taken; its id counts as used."""
+        self._end(self._legs[leg].live)
 
     def expire(self, *, now_s: float) -> list[MediaEvent]:
         """End the calls that have waited long enough; to be called about once a second."""
@@ -245,11 +251,14 @@ class CallJoiner:
         for leg in list(live.legs):
             self._forget(leg)
         del self._calls[live.announced_id]
-        self._ended[live.announced_id] = self._ended.pop(live.announced_id, 0) + 1
+        for call_id in {live.announced_id, live.call.call_id}:
+            self._ended[call_id] = self._ended.pop(call_id, 0) + 1
         while len(self._ended) > REMEMBERED_CALLS:
             self._ended.popitem(last=False)
         return CallEnded(call_id=live.call.call_id, reason=live.reason)
 
     def _fresh_id(self, announced_id: str) -> str:
-        times = self._ended.get(announced_id, 0)
-        return f"{announced_id}.{times + 1}" if times else announced_id
+        alive = {live.call.call_id for live in self._calls.values()}
+        first = self._ended.get(announced_id, 0) + 1
+        numbered = (announced_id if number == 1 else f"{announced_id}.{number}" for number in count(first))
+        return next(call_id for call_id in numbered if call_id not in alive and call_id not in self._ended)

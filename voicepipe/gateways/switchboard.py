@@ -183,10 +183,10 @@ class Switchboard:
         ConsentDecision or None
             What holds from now on; None if the client has no such call.
         """
-        known_id = self._joiner.id_of(call_id) or call_id
-        if owner != self._owners.get(known_id, self._last_owners.get(known_id)):
-            return None
-        return self._pool.change_consent(known_id, consent)
+        for known_id in (self._joiner.id_of(call_id), call_id):
+            if known_id is not None and owner == self._owners.get(known_id, self._last_owners.get(known_id)):
+                return self._pool.change_consent(known_id, consent)
+        return None
 
     async def feed(self, leg: Leg, message: str | bytes) -> None:
         """Have one message decoded, pass on what it gave and answer it."""
@@ -238,17 +238,23 @@ class Switchboard:
         """Pass on what a connection gave, as events of its call."""
         for event in events:
             if isinstance(event, CallStarted) and (full := self._refusal(leg, event)):
-                outcome, reason = full
-                self.report(leg, outcome, reason)
-                leg.decoder.refuse(CloseCode.TRY_AGAIN, reason)
+                self._refuse(leg, *full)
                 return
-            self._dispatch(self._joiner.take(leg.decoder, [event], now_s=self._clock(), owner=leg.owner), leg.owner)
+            taken = self._joiner.take(leg.decoder, [event], now_s=self._clock(), owner=leg.owner)
+            if not self._dispatch(taken, leg.owner):
+                self._joiner.drop(leg.decoder)
+                self._refuse(leg, "call_id", "A call of this id is still being analysed; begin the call anew.")
+                return
             if isinstance(event, CallStarted) and (call := self._joiner.call_of(leg.decoder)) is not None:
                 leg.call_id, leg.offset_s = call.call_id, self._joiner.offset_s(leg.decoder)
         for decoder in self._joiner.superseded():
             older = self._legs.get(decoder)
             if older is not None:
                 self._tell_to_leave(older, "superseded", "A newer connection carries this channel of the call.")
+
+    def _refuse(self, leg: Leg, outcome: str, reason: str) -> None:
+        self.report(leg, outcome, reason)
+        leg.decoder.refuse(CloseCode.TRY_AGAIN, reason)
 
     def _refusal(self, leg: Leg, started: CallStarted) -> tuple[str, str] | None:
         """Return why a call cannot be taken, if so: a word and a sentence."""
@@ -264,18 +270,21 @@ class Switchboard:
             return "calls_per_s", "Too many calls began at once; try again in a second."
         return None
 
-    def _dispatch(self, events: Sequence[MediaEvent], owner: str = "") -> None:
+    def _dispatch(self, events: Sequence[MediaEvent], owner: str = "") -> bool:
+        """Pass events on to the pool; False if it does not take the call that begins with them."""
         for event in events:
             if isinstance(event, AudioChunk):
                 self._pool.hear(event)
             elif isinstance(event, CallStarted):
+                if not self._pool.start_call(event.call):
+                    return False
                 self._owners[event.call.call_id] = owner
-                self._pool.start_call(event.call)
             elif isinstance(event, ConsentChanged):
                 self._pool.change_consent(event.call_id, event.consent)
             elif isinstance(event, CallEnded):
                 self._last_owners[event.call_id] = self._owners.pop(event.call_id, "")
                 self._pool.end_call(event.call_id, event.reason)
+        return True
 
     async def _watch(self) -> None:
         """Look for overdue connections and calls, for ever."""
