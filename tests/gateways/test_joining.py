@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -27,23 +27,30 @@ CALLER, AGENT, STRANGE, OTHER, NUMBERED = IDS
 
 
 class Line:
-    """One connection to a joiner."""
+    """One connection to a joiner, accepted so long after the first one."""
 
-    def __init__(self, joiner: CallJoiner, uuid: UUID, *, after_s: float = 0.0, owner: str = "", now_s: float = 0.0):
-        self.joiner, self.now_s, self.owner = joiner, now_s, owner
-        self.leg: Decoder = make_decoder(
-            "audiosocket", registered=IDS, started_at=STARTED_AT + timedelta(seconds=after_s)
-        )
+    def __init__(
+        self,
+        joiner: CallJoiner,
+        uuid: UUID,
+        *,
+        after_s: float = 0.0,
+        owner: str = "",
+        started_at: datetime = STARTED_AT,
+    ):
+        self.joiner, self.after_s, self.owner = joiner, after_s, owner
+        self.leg: Decoder = make_decoder("audiosocket", registered=IDS, started_at=started_at)
         self.begun = self.send(b"\x01\x00\x10" + uuid.bytes)
 
     def send(self, message: bytes) -> list[MediaEvent]:
-        return self.joiner.take(self.leg, self.leg.feed(message), now_s=self.now_s, owner=self.owner)
+        events = self.leg.feed(message)
+        return self.joiner.take(self.leg, events, now_s=self.after_s, accepted_s=self.after_s, owner=self.owner)
 
     def audio(self, n: int = 160, *, kind: int = 0x10) -> list[MediaEvent]:
         return self.send(bytes([kind]) + (2 * n).to_bytes(2, "big") + b"\x01\x00" * n)
 
     def end(self, code: int | None = 1000, *, now_s: float = 0.0) -> list[MediaEvent]:
-        return self.joiner.take(self.leg, self.leg.end(code), now_s=now_s)
+        return self.joiner.take(self.leg, self.leg.end(code), now_s=now_s, accepted_s=self.after_s)
 
 
 @pytest.fixture
@@ -86,6 +93,13 @@ def test_a_connection_that_comes_back_goes_on_with_the_call(joiner: CallJoiner) 
     assert places(second.audio()) == [("call-2", "caller", 56_000)]
     assert joiner.expire(now_s=1e6) == []
     assert second.end() == [CallEnded(call_id="call-2", reason="end")]
+
+
+@pytest.mark.parametrize("set_by_s", [-20.0, 3600.0])
+def test_a_clock_that_is_set_between_two_connections_moves_no_audio(joiner: CallJoiner, set_by_s: float) -> None:
+    Line(joiner, OTHER).end(None, now_s=5.0)
+    second = Line(joiner, OTHER, after_s=7.0, started_at=STARTED_AT + timedelta(seconds=7.0 + set_by_s))
+    assert places(second.audio()) == [("call-2", "caller", 56_000)]
 
 
 def test_even_a_quick_return_lies_after_what_was_heard(joiner: CallJoiner) -> None:

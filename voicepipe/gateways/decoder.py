@@ -256,7 +256,7 @@ class Decoder(ABC):
         ----------
         utterance : ScoredUtterance
         offset_s : float
-            `started_at` of this leg minus that of its call: the peer counts from the leg's start.
+            How much later than its call this leg began: the peer counts from the leg's start.
         """
         del utterance, offset_s
 

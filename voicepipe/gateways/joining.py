@@ -50,6 +50,7 @@ class _LiveCall:
     call: Call
     announced_id: str
     owner: str
+    accepted_s: float
     legs: list[Decoder] = field(default_factory=list)
     rates_hz: dict[Channel, int] = field(default_factory=dict)
     carried: set[Channel] = field(default_factory=set)
@@ -91,7 +92,9 @@ class CallJoiner:
         """Calls that are alive, those among them that wait for a connection to come back."""
         return len(self._calls)
 
-    def take(self, leg: Decoder, events: Sequence[MediaEvent], *, now_s: float, owner: str = "") -> list[MediaEvent]:
+    def take(
+        self, leg: Decoder, events: Sequence[MediaEvent], *, now_s: float, accepted_s: float, owner: str = ""
+    ) -> list[MediaEvent]:
         """Translate what one connection gave.
 
         Parameters
@@ -101,6 +104,8 @@ class CallJoiner:
             What its `feed` or `end` returned.
         now_s : float
             Time by a clock that never goes back.
+        accepted_s : float
+            When the connection was accepted, by the same clock: time of its sample 0.
         owner : str
             Whose connection it is; a connection of somebody else cannot join a call.
 
@@ -117,7 +122,7 @@ class CallJoiner:
         taken: list[MediaEvent] = []
         for event in events:
             if isinstance(event, CallStarted):
-                taken += self._begin(leg, event, owner=owner)
+                taken += self._begin(leg, event, accepted_s=accepted_s, owner=owner)
             elif leg not in self._legs:
                 continue
             elif isinstance(event, AudioChunk):
@@ -170,7 +175,7 @@ class CallJoiner:
         """End all calls: nothing more will come."""
         return [self._end(live) for live in list(self._calls.values())]
 
-    def _begin(self, leg: Decoder, event: CallStarted, *, owner: str) -> list[MediaEvent]:
+    def _begin(self, leg: Decoder, event: CallStarted, *, accepted_s: float, owner: str) -> list[MediaEvent]:
         announced = event.call
         live = self._calls.get(announced.call_id)
         started: list[MediaEvent] = []
@@ -179,6 +184,7 @@ class CallJoiner:
                 call=replace(announced, call_id=self._fresh_id(announced.call_id)),
                 announced_id=announced.call_id,
                 owner=owner,
+                accepted_s=accepted_s,
             )
             started.append(CallStarted(call=live.call))
         else:
@@ -186,7 +192,7 @@ class CallJoiner:
         for older in [older for older in live.legs if set(older.channels) & set(leg.channels)]:
             self._forget(older)
             self._superseded.append(older)
-        offset_s = (announced.started_at - live.call.started_at).total_seconds()
+        offset_s = accepted_s - live.accepted_s
         if live.carried.isdisjoint(leg.channels) and abs(offset_s) <= self._config.together_s:
             offset_s = 0.0
         live.legs.append(leg)

@@ -240,7 +240,9 @@ class Switchboard:
             if isinstance(event, CallStarted) and (full := self._refusal(leg, event)):
                 self._refuse(leg, *full)
                 return
-            taken = self._joiner.take(leg.decoder, [event], now_s=self._clock(), owner=leg.owner)
+            taken = self._joiner.take(
+                leg.decoder, [event], now_s=self._clock(), accepted_s=leg.accepted_s, owner=leg.owner
+            )
             if not self._dispatch(taken, leg.owner):
                 self._joiner.drop(leg.decoder)
                 self._refuse(leg, "call_id", "A call of this id is still being analysed; begin the call anew.")
