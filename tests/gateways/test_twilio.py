@@ -268,6 +268,27 @@ def test_what_was_held_back_comes_out_at_the_end() -> None:
         assert [chunk.first_sample for chunk in outcome.chunks] == [0, 320]
 
 
+@pytest.mark.parametrize("kind", ["dtmf", "mark"])
+def test_a_message_without_audio_holds_none_back_and_is_no_loss(kind: str) -> None:
+    decoder = make_decoder("twilio")
+    decoder.feed(start())
+    messages = [media(FRAME, seq=2), json.dumps({"event": kind, "sequenceNumber": "3"}), media(FRAME, seq=4)]
+    assert [len(decoder.feed(message)) for message in messages] == [1, 0, 1]
+    assert decoder.counts.lost == 0
+
+
+def test_a_loss_before_a_message_without_audio_is_a_gap_in_the_audio_after_it() -> None:
+    messages = [
+        *(media(FRAME, seq=2 + n, timestamp=str(20 * n)) for n in range(2)),
+        json.dumps({"event": "dtmf", "sequenceNumber": "5"}),
+        *(media(FRAME, seq=6 + n, timestamp=str(20 * (3 + n))) for n in range(2)),
+    ]
+    decoder = make_decoder("twilio", config={"reorder_messages": 1})
+    outcome = play(decoder, [start(), *messages, STOP])
+    assert [chunk.first_sample for chunk in outcome.chunks] == [0, 160, 480, 640]
+    assert decoder.counts.lost == 1
+
+
 def test_a_second_call_on_the_same_connection_is_refused() -> None:
     decoder = make_decoder("twilio")
     outcome = play(decoder, [start(), media(FRAME), start(), start(callSid="CA2"), media(FRAME)])

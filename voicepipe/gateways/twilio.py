@@ -31,7 +31,7 @@ from voicepipe.gateways.decoder import (
 )
 from voicepipe.gateways.identity import CallIdentity, FieldMap, identify
 from voicepipe.gateways.ordering import Reorderer, TrackClock
-from voicepipe.gateways.twilio_dialects import Media, Track, first_of, read_media, read_pairs, tracks_of
+from voicepipe.gateways.twilio_dialects import Media, Track, first_of, read_media, read_number, read_pairs, tracks_of
 from voicepipe.gateways.twilio_payloads import ByteOrderSetting, PayloadDecoder, read_format
 from voicepipe.types import AudioInputError, Channel, MediaEvent, Roles
 
@@ -100,7 +100,7 @@ class TwilioDecoder(Decoder):
         super().__init__(started_at=started_at, limits=limits)
         self._config = config
         self._handshake = handshake
-        self._order: Reorderer[Media] = Reorderer(counts=self.counts, window=config.reorder_messages)
+        self._order: Reorderer[Media | None] = Reorderer(counts=self.counts, window=config.reorder_messages)
         self._identity: CallIdentity | None = None
         self._payloads: PayloadDecoder | None = None
         self._before_start: list[str] = []
@@ -110,6 +110,7 @@ class TwilioDecoder(Decoder):
         self._clocks: dict[Track, TrackClock] = {}
         self._last_chunk: dict[Track, int] = {}
         self._damaged: set[Track] = set()
+        self._after_loss = False
         self._base_ms: int | None = None
 
     def _binary(self, message: bytes, arrived_s: float | None) -> list[MediaEvent]:
@@ -123,13 +124,16 @@ class TwilioDecoder(Decoder):
                 if self._identity is None:
                     self._before_start.append(message)
                     return []
-                return self._ordered(read_media(content))
+                media = read_media(content)
+                return self._ordered(media.number, media)
             case "start":
                 return self._take_start(content)
             case "stop":
                 rest = self._flush()
                 self._close(CloseCode.NORMAL, "stream stopped")
                 return rest + self._end_call("stop")
+            case "dtmf" | "mark" if self._identity is not None:
+                return self._ordered(read_number(content), None)
             case "connected" | "dtmf" | "mark":
                 return []
             case _:
@@ -223,13 +227,18 @@ class TwilioDecoder(Decoder):
             events += self._take_media(media, after_loss)
         return events
 
-    def _ordered(self, media: Media) -> list[MediaEvent]:
-        if media.number is None or self._config.reorder_messages == 0:
+    def _ordered(self, number: int | None, media: Media | None) -> list[MediaEvent]:
+        """Take a message in the order of its number; None is one without audio, numbered as they all are."""
+        if number is None or self._config.reorder_messages == 0:
             return self._take_media(media, False)  # noqa: FBT003
-        return [event for item in self._order.push(media.number, media) for event in self._take_media(*item)]
+        return [event for item in self._order.push(number, media) for event in self._take_media(*item)]
 
-    def _take_media(self, media: Media, after_loss: bool) -> list[MediaEvent]:  # noqa: FBT001
-        """Take a media message in its turn; a damaged one does not take those beside it with it."""
+    def _take_media(self, media: Media | None, after_loss: bool) -> list[MediaEvent]:  # noqa: FBT001
+        """Take a message in its turn; a damaged one does not take those beside it with it."""
+        after_loss = after_loss or self._after_loss
+        self._after_loss = after_loss and media is None
+        if media is None:
+            return []
         try:
             return self._hear(media, after_loss=after_loss)
         except FaultError as fault:

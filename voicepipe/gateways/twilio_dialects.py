@@ -57,12 +57,17 @@ def read_media(content: dict[str, Any]) -> Media:
         raise FaultError("A media message has no payload; send media.payload in base64.")
     tracks = tracks_of(media.get("track"))
     return Media(
-        number=whole_number(first_of(content, "sequenceNumber", "sequence_number")),
+        number=read_number(content),
         track=tracks[0] if len(tracks) == 1 else None,
         stamp_ms=whole_number(media.get("timestamp")),
         chunk=whole_number(media.get("chunk")),
         payload=media["payload"],
     )
+
+
+def read_number(content: Mapping[str, Any]) -> int | None:
+    """Return a message's number among all messages of its stream."""
+    return whole_number(first_of(content, "sequenceNumber", "sequence_number"))
 
 
 def first_of(mapping: Mapping[str, Any], *names: str) -> Any:
