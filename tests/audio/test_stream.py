@@ -91,6 +91,24 @@ def test_a_gap_is_silence_of_its_length() -> None:
     assert stream.gap_s == pytest.approx(1.8)
 
 
+@pytest.mark.parametrize("rate_hz", [8000, 44100])
+@pytest.mark.parametrize("jump_s", [5.0, 30 * 3600.0, 0.0, -0.5, -3600.0])
+def test_a_gap_that_is_filled_in_parts_gives_the_same_bits(rate_hz: int, jump_s: float) -> None:
+    first, second = synth.noise(1, rate_hz=rate_hz, seed=1), synth.noise(1, rate_hz=rate_hz, seed=2)
+    later = chunk(second, first_sample=rate_hz + round(jump_s * rate_hz), rate_hz=rate_hz)
+    at_once, in_parts = ChannelStream(max_gap_s=20), ChannelStream(max_gap_s=20)
+    whole = through(chunk(first, rate_hz=rate_hz), later, stream=at_once)
+    out = [in_parts.push(chunk(first, rate_hz=rate_hz))]
+    is_filled = False
+    while not is_filled:
+        silence, is_filled = in_parts.fill_gap(later, most_s=0.7)
+        assert len(silence) <= 16_000
+        out.append(silence)
+    np.testing.assert_array_equal(np.concatenate([*out, through(later, stream=in_parts)]), whole)
+    assert in_parts.gap_s == pytest.approx(at_once.gap_s)
+    assert (in_parts.skipped_s, in_parts.late_s) == (at_once.skipped_s, at_once.late_s)
+
+
 def test_a_track_that_starts_late_starts_with_silence() -> None:
     out = through(chunk(synth.tone(0.2, rate_hz=8000), first_sample=4000))
     assert synth.onset_s(out, rate_hz=16000) == pytest.approx(0.5, abs=0.005)

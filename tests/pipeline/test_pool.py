@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -335,6 +336,60 @@ def test_no_more_audio_is_heard_while_too_many_utterances_wait() -> None:
     heard_s = sum(one.end_s - one.start_s for one in told.utterances("call-1", Channel.CALLER))
     assert coverage.speech_s == pytest.approx(heard_s)
     assert coverage.shed_s["late_audio"] > 80.0
+
+
+def paused(call: Call, *, pauses_s: Sequence[float], channels: Sequence[Channel] | None = None) -> list[MediaEvent]:
+    """Return a call whose tracks say something before and after each pause, in which nothing comes at all."""
+    chunks: list[MediaEvent] = []
+    start_s = 0.0
+    for pause_s in (0.0, *pauses_s):
+        start_s += pause_s
+        chunks += [
+            replace(event, first_sample=event.first_sample + round(start_s * RATE_HZ))
+            for event in media(call, {channel: talk(1.0, total_s=4.0) for channel in channels or call.channels})
+            if isinstance(event, AudioChunk)
+        ]
+        start_s += 4.0
+    return [CallStarted(call=call), *chunks, CallEnded(call_id=call.call_id, reason="end")]
+
+
+@pytest.mark.parametrize("max_skew_s", [0.5, 5.0, 100.0])
+@pytest.mark.parametrize("channels", [BOTH, BOTH[:1]])
+def test_a_call_goes_on_after_a_long_pause_at_its_true_time(channels: tuple[Channel, ...], max_skew_s: float) -> None:
+    events = paused(call_of("call-1", *BOTH), pauses_s=(600.0, 36.0, 3.0), channels=channels)
+    pool, told, observer = pool_of(analysis=AnalysisConfig(max_skew_s=max_skew_s))
+    run(pool, models(), [events])
+    assert observer.failures == []
+    in_step = AnalysisConfig(max_skew_s=1e6)
+    assert told.events["call-1"] == list(analyze_call(events, models=models(), config=in_step))
+    assert [round(one.start_s) for one in told.utterances("call-1", Channel.CALLER)] == [1, 605, 645, 652]
+    assert told.summary("call-1").coverage.ratio == 1.0
+
+
+def test_jumps_of_one_calls_clock_cost_little_at_a_time_and_others_are_heard_meanwhile() -> None:
+    call, other = call_of("call-1", *BOTH), call_of("call-2", *BOTH)
+    pool, _, observer = pool_of()
+    shared = models()
+    push(pool, [CallStarted(call=call)])
+    for jump in range(1, 6):
+        for channel in BOTH:
+            at, samples = jump * 600 * RATE_HZ, np.zeros(1, np.float32)
+            pool.hear(
+                AudioChunk(call_id="call-1", channel=channel, first_sample=at, sample_rate_hz=RATE_HZ, samples=samples)
+            )
+    pool.end_call("call-1", "end")
+    push(pool, media(other, TRACKS))
+    ticks, before_s, most_s = 0, 0.0, 0.0
+    while pool._hear_all(shared):
+        ticks += 1
+        assert len(pool._calls["call-2"].waiting) == 2 * len(STARTS_S)
+        analysis = pool._calls["call-1"].analysis
+        assert analysis is not None
+        before_s, most_s = analysis.duration_s, max(most_s, analysis.duration_s - before_s)
+    assert before_s == pytest.approx(3000.0, abs=0.01)
+    assert most_s < 40.0
+    assert ticks < 110
+    assert observer.shed_s == {}
 
 
 def test_one_calls_failure_is_survived_and_counted() -> None:

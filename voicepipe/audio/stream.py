@@ -34,7 +34,7 @@ class ChannelStream:
     max_gap_s : float
         Longest gap that is filled with its true length of silence. A longer jump forward is shortened to it; a jump
         back by more than it is a clock that was set anew, and the audio goes on where the track stands. It bounds what
-        one chunk can make the stream allocate: 64 kB for each second.
+        one chunk can make the stream allocate: 64 kB for each second; `fill_gap` allocates less at a time.
 
     Attributes
     ----------
@@ -81,26 +81,45 @@ class ChannelStream:
         chain = self._chain_for(chunk)
         if not len(chunk.samples):
             return np.zeros(0, dtype=np.float32)
-        rate_hz = chunk.sample_rate_hz
-        max_gap_samples = round(self._max_gap_s * rate_hz)
-        jump_samples = chunk.first_sample - self._offset_samples - chain.taken_samples
-        if jump_samples < -max_gap_samples:
-            self._skip(jump_samples, rate_hz=rate_hz)
-            jump_samples = 0
-        elif jump_samples > max_gap_samples:
-            self._skip(jump_samples - max_gap_samples, rate_hz=rate_hz)
-            jump_samples = max_gap_samples
+        jump_samples = self._jump(chunk, chain)
         ready: list[FloatArray] = []
         if jump_samples > 0:
-            self.gap_s += jump_samples / rate_hz
-            ready.append(chain.take_silence(jump_samples))
+            ready.append(self._silence(jump_samples, chain))
         late_samples = min(max(-jump_samples, 0), len(chunk.samples))
-        self.late_s += late_samples / rate_hz
+        self.late_s += late_samples / chain.rate_hz
         if late_samples < len(chunk.samples):
             samples, damaged = _tame(chunk.samples[late_samples:])
             self.damaged_samples += damaged
             ready.append(chain.take(samples))
         return np.concatenate(ready) if ready else np.zeros(0, dtype=np.float32)
+
+    def fill_gap(self, chunk: AudioChunk, *, most_s: float) -> tuple[FloatArray, bool]:
+        """Put in the silence before a chunk that is yet to be pushed, but no more than `most_s` of it.
+
+        Parameters
+        ----------
+        chunk : AudioChunk
+            The next one of this track.
+        most_s : float
+            0 or more.
+
+        Returns
+        -------
+        silence : ndarray, shape (n,), float32
+            What `push` would return for it.
+        is_filled : bool
+            Whether the chunk follows on now; else fill again.
+
+        Raises
+        ------
+        AudioInputError
+            As `push` does.
+        """
+        chain = self._chain_for(chunk)
+        jump_samples = self._jump(chunk, chain) if len(chunk.samples) else 0
+        silent_samples = min(jump_samples, round(most_s * chain.rate_hz))
+        silence = self._silence(silent_samples, chain) if silent_samples > 0 else np.zeros(0, dtype=np.float32)
+        return silence, silent_samples == jump_samples
 
     def finish(self) -> FloatArray:
         """End the track and return the rest, so that all in all ``round(n_in * 16000 / rate)`` samples came out."""
@@ -123,9 +142,22 @@ class ChannelStream:
             )
         return self._chain
 
-    def _skip(self, samples: int, *, rate_hz: int) -> None:
-        self._offset_samples += samples
-        self.skipped_s += abs(samples) / rate_hz
+    def _jump(self, chunk: AudioChunk, chain: "_Chain") -> int:
+        """Return how many samples a chunk lies ahead of the track, once what is too far is skipped."""
+        max_gap_samples = round(self._max_gap_s * chain.rate_hz)
+        jump_samples = chunk.first_sample - self._offset_samples - chain.taken_samples
+        if jump_samples < -max_gap_samples:
+            skipped_samples, jump_samples = jump_samples, 0
+        else:
+            skipped_samples = max(0, jump_samples - max_gap_samples)
+            jump_samples -= skipped_samples
+        self._offset_samples += skipped_samples
+        self.skipped_s += abs(skipped_samples) / chain.rate_hz
+        return jump_samples
+
+    def _silence(self, samples: int, chain: "_Chain") -> FloatArray:
+        self.gap_s += samples / chain.rate_hz
+        return chain.take_silence(samples)
 
 
 class _Chain:

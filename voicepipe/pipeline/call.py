@@ -51,6 +51,10 @@ from voicepipe.types import (
 MIN_FRAMES = 4
 """Fewest frames of voice activity (32 ms each) worth a run: one by one they cost three times as much."""
 
+MOST_SILENCE_S = 30.0
+"""Silence that a live track gets at a time for audio that did not come: a few bytes may skip ten minutes (AudioHook's
+positions, Twilio's timestamps), and all calls are heard by one thread. Ten minutes on hold take 20 ticks to pass."""
+
 MOST_TOGETHER = 32
 """Utterances of a recording that are gathered to be recognised: enough that most find others that are alike."""
 
@@ -171,6 +175,28 @@ class CallAnalysis:
         """Length of the longest track so far."""
         return self._end_samples / SAMPLE_RATE_HZ
 
+    def approach(self, chunk: AudioChunk) -> bool:
+        """Put in the silence before a chunk, as far as there is room; tell whether the chunk may be taken.
+
+        There is room for `MOST_SILENCE_S` more than `max_skew_s` until `next_frames` is called. A chunk that may not be
+        taken is to be offered again after that; so are those behind it on its track, which wait for it.
+
+        Raises
+        ------
+        AudioInputError
+            As `take` does.
+        """
+        track = self._tracks.get(chunk.channel)
+        if track is None or track.waits:
+            return track is None
+        used_s = max(track.pending_samples, track.filled_samples) / SAMPLE_RATE_HZ
+        room_s = max(0.0, MOST_SILENCE_S + self._config.max_skew_s - used_s)
+        silence, is_filled = track.stream.fill_gap(chunk, most_s=room_s)
+        track.filled_samples += silence.size
+        track.waits = not is_filled
+        self._hold(track, silence)
+        return is_filled
+
     def take(self, chunk: AudioChunk) -> None:
         """Take in samples of one track; cheap, for `next_frames` to hear.
 
@@ -187,7 +213,9 @@ class CallAnalysis:
                 f"Call {self.call.call_id} sent audio of channel '{chunk.channel}', which it did not announce; "
                 f"announce it when the call starts."
             )
-        samples = track.stream.push(chunk)
+        self._hold(track, track.stream.push(chunk))
+
+    def _hold(self, track: Track, samples: FloatArray) -> None:
         track.hold(samples if self.decision.transcript else np.zeros_like(samples))
         self._end_samples = max(self._end_samples, track.clock)
 
@@ -212,7 +240,10 @@ class CallAnalysis:
             ready, least = -(-self._end_samples // frame) * frame, 1
         else:
             ready = max(min(clocks), max(clocks) - round(self._config.max_skew_s * SAMPLE_RATE_HZ))
+            ready = min([ready, *(track.clock for track in tracks if track.waits)])
             least = MIN_FRAMES
+        for track in tracks:
+            track.filled_samples, track.waits = 0, False
         n_frames = (ready - tracks[0].heard_samples) // frame
         if n_frames < least:
             return None

@@ -280,7 +280,10 @@ class CallPool:
                 _analysis(live).lose(sum(track.size for track in frames.frames) / SAMPLE_RATE_HZ)
 
     def _take(self, live: _LiveCall, models: Models) -> bool:
-        """Frame what a call sent; return whether there was anything, its end included."""
+        """Frame what a call sent; return whether there was anything, its end included.
+
+        What lies behind a long gap stays in the inbox until the next ticks have passed the gap.
+        """
         with self._lock:
             if live.analysis is None:
                 live.analysis = CallAnalysis(live.call, models=models, config=self._analysis_config)
@@ -288,12 +291,19 @@ class CallPool:
             chunks, live.inbox, live.inbox_s = live.inbox, deque(), 0.0
             lost_s, live.lost_s = live.lost_s, 0.0
         live.analysis.lose(lost_s)
+        left: list[AudioChunk] = []
         for chunk in joined(chunks):
             try:
-                live.analysis.take(chunk)
+                if live.analysis.approach(chunk):
+                    live.analysis.take(chunk)
+                else:
+                    left.append(chunk)
             except Exception as error:  # this chunk is lost to the call, and counted
                 live.analysis.lose(chunk.samples.size / chunk.sample_rate_hz)
                 self._observer.on_failure("frame", error)
+        with self._lock:
+            live.inbox.extendleft(reversed(left))
+            live.inbox_s += sum(chunk.samples.size / chunk.sample_rate_hz for chunk in left)
         return bool(chunks) or live.end_reason is not None
 
     def _queue(self, live: _LiveCall, utterances: Iterable[Utterance]) -> None:

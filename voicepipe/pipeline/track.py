@@ -45,7 +45,15 @@ def _in_one(run: Sequence[AudioChunk]) -> AudioChunk:
 
 
 class Track:
-    """Hearing of one channel: sample clock, voice activity, utterances."""
+    """Hearing of one channel: sample clock, voice activity, utterances.
+
+    Attributes
+    ----------
+    filled_samples : int
+        Silence put in by `CallAnalysis.approach` since frames were last asked for.
+    waits : bool
+        Whether a chunk of it waits for more silence before it.
+    """
 
     def __init__(self, *, call_id: str, channel: Channel, state: VoiceDetectorState, config: SegmenterConfig) -> None:
         self.channel = channel
@@ -56,6 +64,8 @@ class Track:
         self.pending_samples = 0
         self.heard_samples = 0
         self.late_samples = 0
+        self.filled_samples = 0
+        self.waits = False
         self._owed_samples = 0
 
     @property
