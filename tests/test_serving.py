@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,22 @@ def test_what_the_store_never_takes_is_said(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_addresses_that_are_said_can_be_opened() -> None:
     assert [_host(name) for name in ("::1", "127.0.0.1", "localhost")] == ["[::1]", "127.0.0.1", "localhost"]
+
+
+def test_each_node_learns_which_calls_the_others_began(tmp_path: Path) -> None:
+    """Once each, but for those that were written down late; what began days ago cannot go on."""
+    settings = Settings(store_url=f"sqlite:///{tmp_path}/store.sqlite")
+    now = datetime.now(tz=UTC)
+
+    def began(node: Courier, call_id: str, at: datetime) -> None:
+        call = call_events(call_id)[0]
+        assert isinstance(call, CallStarted)
+        node.record(CallStarted(call=replace(call.call, started_at=at)), None)
+
+    with Courier(settings, kafka=None) as one, Courier(settings, kafka=None) as other:
+        began(one, "long ago", now - timedelta(days=3))
+        began(one, "before", now - timedelta(hours=2))
+        began(one, "just now", now)
+        assert other.calls_begun() == ("before", "just now")
+        began(one, "since", now + timedelta(seconds=1))
+        assert other.calls_begun() == ("just now", "since")

@@ -29,6 +29,7 @@ from voicepipe.events.reroute import RerouteConfig, RerouteEvent, Versions, buil
 from voicepipe.events.retention import Retention
 from voicepipe.events.store import Clock, Sinks, Store
 from voicepipe.events.webhook import WebhookSink
+from voicepipe.gateways.joining import REMEMBERED_CALLS
 from voicepipe.pipeline.call import Models, analyze_call
 from voicepipe.ports import EventSink
 from voicepipe.speech import weights
@@ -54,6 +55,9 @@ from voicepipe.types import (
 
 FEEDBACK_GROUP = "voicepipe-feedback"
 """Consumer group that shares the answers of supervisors among all running services."""
+
+_LATE = timedelta(minutes=1)
+"""How far the nodes' clocks may be apart, and a call's beginning from where it is written down."""
 
 _KAFKA_TOPICS = (*TOPICS, FEEDBACK_TOPIC)
 """What supervisors answer in the console goes out, too."""
@@ -165,6 +169,7 @@ class Courier:
             batch_size=relay.batch_size,
         )
         self._place = settings.store_name
+        self._asked_at = _now() - timedelta(days=1)
         self._kafka = kafka
         self._recorder: Recorder | None = None
         self._feedback: FeedbackListener | None = None
@@ -225,6 +230,20 @@ class Courier:
             outgoing.append(build_call_ended(event))
         writer = self._recorder or self._store
         writer.record([event], [message_of(one) for one in outgoing])
+
+    def calls_begun(self) -> tuple[str, ...]:
+        """Return the ids of the calls that began since this was asked before, at any node of the store.
+
+        The first time: within the last day, longer than a call may last.
+
+        Raises
+        ------
+        StoreError
+        """
+        now = _now()
+        begun = self._store.calls_begun(since=self._asked_at - _LATE, limit=REMEMBERED_CALLS)
+        self._asked_at = now
+        return begun
 
     def fault(self) -> str | None:
         """Return what is wrong with the store; None when it can be written."""

@@ -159,6 +159,7 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
             observer=telemetry,
             metrics=telemetry.metrics,
             store_fault=courier.fault,
+            begun=courier.calls_begun,
             outbox=partial(_waiting, courier),
             routes=console_routes(console) if has_console else (),
         )

@@ -162,6 +162,16 @@ def test_a_call_is_not_given_an_id_that_another_one_has_announced(joiner: CallJo
     assert ids_of([Line(joiner, OTHER, owner="pbx-b")]) == ["call-2.3"]
 
 
+def test_an_id_that_another_node_gave_is_another_call(joiner: CallJoiner) -> None:
+    """What the store tells, again and again: calls of others, of before the restart, and the joiner's own."""
+    joiner.remember(["call-2"])
+    first = Line(joiner, OTHER)
+    joiner.remember(["call-2", "call-2.2"])
+    assert first.end() == [CallEnded(call_id="call-2.2", reason="end")]
+    joiner.remember(["call-2", "call-2.2", "call-2.3"])
+    assert ids_of([first, Line(joiner, OTHER)]) == ["call-2.2", "call-2.4"]
+
+
 def test_a_call_that_cannot_be_taken_is_forgotten_and_its_id_counts_as_used(joiner: CallJoiner) -> None:
     first = Line(joiner, OTHER)
     joiner.drop(first.leg)

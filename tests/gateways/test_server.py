@@ -11,7 +11,7 @@ import struct
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.fakes import FakeDetector, FakeScorer, FakeTranscriber, calm_reference
 from tests.patience import PATIENCE_S
+from voicepipe.gateways import switchboard
 from voicepipe.gateways.audiosocket import AudioSocketConfig
 from voicepipe.gateways.config import ClientConfig, LimitsConfig, ServeConfig
 from voicepipe.gateways.decoder import DecoderLimits
@@ -46,6 +47,7 @@ from voicepipe.types import (
     ConfigError,
     Roles,
     ScoredUtterance,
+    StoreError,
 )
 
 RATE_HZ = 8_000
@@ -104,7 +106,13 @@ def fetch(url: str, *, data: bytes | None = None, headers: dict[str, str] | None
 
 
 @contextlib.asynccontextmanager
-async def house(*, equipped: bool = True, pool: PoolConfig | None = None, **settings: Any) -> AsyncIterator[House]:
+async def house(
+    *,
+    equipped: bool = True,
+    pool: PoolConfig | None = None,
+    begun: Callable[[], Sequence[str]] = tuple,
+    **settings: Any,
+) -> AsyncIterator[House]:
     """Open a server on free ports; whatever happens, close it."""
     loop = asyncio.get_running_loop()
     log = io.StringIO()
@@ -121,7 +129,12 @@ async def house(*, equipped: bool = True, pool: PoolConfig | None = None, **sett
         config=pool or PoolConfig(tick_s=0.02), analysis=AnalysisConfig(), deliver=deliver, observer=telemetry
     )
     server = LiveServer(
-        config=config, pool=calls, observer=telemetry, metrics=telemetry.metrics, store_fault=lambda: None
+        config=config,
+        pool=calls,
+        observer=telemetry,
+        metrics=telemetry.metrics,
+        store_fault=lambda: None,
+        begun=begun,
     )
     here = House(server=server, pool=calls, log=log, telemetry=telemetry)
     if equipped:
@@ -502,6 +515,34 @@ def test_too_many_calls_at_once_are_refused() -> None:
                 await TwilioCall(socket, "CA2").start()
                 assert await closed(socket) == 1013
             assert here.outcomes() == ["calls"]
+
+    run(scene)
+
+
+def test_a_stream_that_comes_back_after_a_restart_is_another_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its utterances, episodes and events would have the ids of the first part, and be taken for known."""
+    monkeypatch.setattr(switchboard, "_LEARN_S", 0.01)
+
+    async def scene() -> None:
+        asked: list[int] = []
+
+        def begun() -> Sequence[str]:
+            asked.append(1)
+            if len(asked) == 1:
+                return ["CA1"]
+            raise StoreError("The store is away.")
+
+        async with house(begun=begun) as here:
+            async with connect(here.url("/v1/twilio")) as socket:
+                await TwilioCall(socket, "CA1").whole()
+                await closed(socket)
+            assert (await here.summary("CA1.2")).coverage.ratio == 1.0
+            assert "CA1" not in here.events
+            await here.until(lambda: len(asked) > 1)
+            async with connect(here.url("/v1/twilio")) as socket:
+                await TwilioCall(socket, "CA2").whole()
+                await closed(socket)
+            await here.summary("CA2")
 
     run(scene)
 

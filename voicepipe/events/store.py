@@ -338,6 +338,14 @@ class Store:
         with self._reading() as connection:
             return tuple(connection.execute(query).scalars())
 
+    def calls_begun(self, *, since: datetime, limit: int) -> tuple[str, ...]:
+        """Return the ids of the newest calls that began at or after a time, oldest first, `limit` at most."""
+        calls = tables.calls
+        query = sa.select(calls.c.call_id).where(calls.c.started_at >= text_of(since))
+        with self._reading() as connection:
+            newest = connection.execute(query.order_by(calls.c.started_at.desc()).limit(limit)).scalars()
+            return tuple(newest)[::-1]
+
     def expire(self, kind: str, *, before: datetime, limit: int = _PURGE_BATCH) -> int:
         """Remove a batch of what has been kept long enough, in one short transaction; returns how much, 0 at the end.
 

@@ -4,7 +4,7 @@ Pure and synchronous; the server says what time it is.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -73,7 +73,9 @@ class CallJoiner:
       `JoiningConfig.reconnect_s`.
 
     An id that comes again after its call has ended makes a new call, ``ID.2``, so that events keep ids of their own.
-    An id that another call was given in this way counts as one that comes again.
+    An id that another call was given in this way counts as one that comes again, and so does the id of a call that
+    this joiner did not carry (`remember`): a stream that comes back after a restart, or to another node, is another
+    call, whose events do not collide with the first one's.
 
     Parameters
     ----------
@@ -161,6 +163,14 @@ class CallJoiner:
         """Return the connections that carry a call now."""
         live = next((live for live in self._calls.values() if live.call.call_id == call_id), None)
         return list(live.legs) if live else []
+
+    def remember(self, call_ids: Iterable[str]) -> None:
+        """Take note of calls that others began: here an id of theirs counts as one that comes again."""
+        alive = {live.call.call_id for live in self._calls.values()}
+        for call_id in call_ids:
+            if call_id not in alive:
+                self._ended.setdefault(call_id, 1)
+        self._forget_oldest()
 
     def drop(self, leg: Decoder) -> None:
         """Forget the call that a connection has just begun, for it cannot be taken; its id counts as used."""
@@ -259,9 +269,12 @@ class CallJoiner:
         del self._calls[live.announced_id]
         for call_id in {live.announced_id, live.call.call_id}:
             self._ended[call_id] = self._ended.pop(call_id, 0) + 1
+        self._forget_oldest()
+        return CallEnded(call_id=live.call.call_id, reason=live.reason)
+
+    def _forget_oldest(self) -> None:
         while len(self._ended) > REMEMBERED_CALLS:
             self._ended.popitem(last=False)
-        return CallEnded(call_id=live.call.call_id, reason=live.reason)
 
     def _fresh_id(self, announced_id: str) -> str:
         alive = {live.call.call_id for live in self._calls.values()}

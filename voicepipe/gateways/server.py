@@ -70,6 +70,8 @@ class LiveServer:
         Returns the metrics in Prometheus's text format.
     store_fault : callable
         Returns what is wrong with the store, None when it can be written.
+    begun : callable, optional
+        Returns the ids of calls that began since it was called before, whoever carried them; see `Switchboard`.
     outbox : callable, optional
         Returns how much waits for each sink of events; shown by /readyz, which old events do not make unready.
     routes : sequence of BaseRoute, optional
@@ -86,6 +88,7 @@ class LiveServer:
         observer: CallObserver,
         metrics: Callable[[], bytes],
         store_fault: Callable[[], str | None],
+        begun: Callable[[], Iterable[str]] = tuple,
         outbox: Callable[[], Iterable[Waiting]] = tuple,
         routes: Sequence[BaseRoute] = (),
         clock: Callable[[], float] = time.monotonic,
@@ -99,7 +102,7 @@ class LiveServer:
         self._outbox = outbox
         self._clock = clock
         self._access = Access(config)
-        self._board = Switchboard(config=config, pool=pool, observer=observer, clock=clock)
+        self._board = Switchboard(config=config, pool=pool, observer=observer, begun=begun, clock=clock)
         self._registrations = Registrations(most=config.limits.registrations, wait_s=config.limits.registration_s)
         self._max_connections = config.limits.connections
         self._http: Server | None = None
@@ -158,13 +161,13 @@ class LiveServer:
                 f"The certificate {config.tls_cert_file} with the key {config.tls_key_file} cannot be used ({error}); "
                 "check serve.tls_cert_file and serve.tls_key_file."
             ) from error
+        await self._board.open()
         self._http = Server(http)
         self._serving = asyncio.create_task(self._http.serve(sockets=[self._listener]))
         await self._http.opened.wait()
         if config.audiosocket_port is not None:
             listener = _listen(config.audiosocket_host, config.audiosocket_port, key="serve.audiosocket_port")
             self._tcp = await asyncio.start_server(self._audiosocket, sock=listener, backlog=_BACKLOG)
-        self._board.open()
 
     async def close(self, *, drain_s: float = 0.0) -> None:
         """Take no new calls, let those that run go on for `drain_s`, then close the ports.

@@ -7,7 +7,7 @@ loop; nothing here waits for the analysis.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from voicepipe.consent import ConsentDecision
@@ -27,10 +27,13 @@ from voicepipe.types import (
     GatewayProtocolError,
     MediaEvent,
     ScoredUtterance,
+    StoreError,
 )
 
 _WATCH_S = 0.5
 """How often overdue connections and calls are looked for."""
+_LEARN_S = 5.0
+"""How often it is asked which calls others began; a stream that broke off comes back no sooner, mostly."""
 _GOODBYE_S = 5.0
 """Longest wait for a peer to take leave after it was told to."""
 _LAST_WORDS_S = 8.0
@@ -63,6 +66,9 @@ class Switchboard:
     config : ServeConfig
     pool : CallPool
     observer : CallObserver
+    begun : callable
+        Returns the ids of calls that began since it was called before, on other nodes and before this process was
+        started, too; may raise `StoreError`. It is called in a thread.
     clock : callable, optional
         Seconds, never going back.
     """
@@ -73,11 +79,13 @@ class Switchboard:
         config: ServeConfig,
         pool: CallPool,
         observer: CallObserver,
+        begun: Callable[[], Iterable[str]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._pool = pool
         self._observer = observer
+        self._begun = begun
         self._clock = clock
         self._max_calls = {client.name: client.max_calls for client in config.clients}
         self._joiner = CallJoiner(config=config.joining)
@@ -91,10 +99,12 @@ class Switchboard:
         self.draining = False
         """Whether new connections are to be refused."""
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Begin to look after the connections, in the running event loop."""
         self._loop = asyncio.get_running_loop()
+        await self._learn()
         self._spawn(self._watch())
+        self._spawn(self._keep_learning())
 
     async def close(self, drain_s: float) -> None:
         """Let the calls that run go on for `drain_s`, then say goodbye to all.
@@ -309,6 +319,16 @@ class Switchboard:
                 elif now_s - leg.accepted_s > limits.call_s:
                     self._tell_to_leave(leg, "too_long", f"The connection is older than {limits.call_s} s.")
             self._dispatch(self._joiner.expire(now_s=now_s))
+
+    async def _learn(self) -> None:
+        """Take note of the calls that others began; while the store is away, of none."""
+        with contextlib.suppress(StoreError):
+            self._joiner.remember(await asyncio.to_thread(self._begun))
+
+    async def _keep_learning(self) -> None:
+        while True:
+            await asyncio.sleep(_LEARN_S)
+            await self._learn()
 
     def _tell_to_leave(self, leg: Leg, outcome: str, reason: str) -> None:
         if leg.told_to_leave_s is None:
