@@ -173,6 +173,51 @@ def test_a_reference_that_was_asked_for_stays() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "announced",
+    [
+        "my account number is 44556677",
+        "my bank account is 44556677",
+        "my bank account: 44556677",
+        "account no 44556677",
+        "it's my account, is it 44556677",
+        "the account that belongs to me 44556677",
+        "el account number es 44556677",
+        "номер счета is 44556677",
+    ],
+)
+def test_a_word_before_an_account_is_no_country_with_ibans(announced: str) -> None:
+    read(
+        [
+            (CALLER, announced, announced.replace("44556677", "[account]")),
+            (CALLER, "invoice 2024-11-0034", "invoice 2024-11-0034"),
+            (CALLER, "the invoice is 10203040", "the invoice is 10203040"),
+            (CALLER, "flight BA2490 on 12 March 2024", "flight BA2490 on 12 March 2024"),
+            (CALLER, "the parcel number is 7788990011", "the parcel number is 7788990011"),
+            (AGENT, "your ticket is 90817263", "your ticket is 90817263"),
+        ]
+    )
+
+
+def test_a_word_in_capitals_is_no_country_with_ibans() -> None:
+    assert masked("MY ACCOUNT NUMBER IS 44556677").endswith("[account]")
+
+
+@pytest.mark.parametrize(
+    ("begun", "shown"),
+    [
+        ("my account number is D E eight nine", "my account number is [iban]"),
+        ("my account number is delta echo eight nine", "my account number is [iban]"),
+        ("my account number is de89", "my account number is [iban]"),
+        ("my account number is is14", "my account number is [iban]"),
+        ("my account number is IS 14", "my account number is [iban]"),
+        ("my account number is de 89", "my account number is de [iban]"),
+    ],
+)
+def test_an_iban_goes_piece_by_piece(begun: str, shown: str) -> None:
+    read([(CALLER, begun, shown), (CALLER, "3704 0044", "[iban]"), (CALLER, "five three two", "[iban]")])
+
+
 def test_a_name_is_known_again() -> None:
     read(
         [

@@ -17,6 +17,8 @@ _IBAN_COUNTRIES = re.compile(  # SWIFT, IBAN Registry (ISO 13616-1)
     "a[deltz]|b[aeghry]|c[hryz]|d[eko]|e[egs]|f[ior]|g[beilrt]|h[ru]|i[elqst]|jo|k[wz]|l[bcituvy]|m[cdekrtu]|n[lo]"
     "|p[klst]|qa|r[os]|s[acdeikmtv]|t[lnr]|ua|v[ag]|xk"
 )
+_WORDS = frozenset({"ad", "at", "be", "by", "do", "eg", "ie", "is", "it", "me", "mr", "no", "ps", "st"})
+_FOREIGN_WORDS = frozenset({"al", "de", "es", "il", "li", "lu", "sa", "se", "si", "va"})
 _CHECK_LETTERS = frozenset({"x", "叉", "埃克斯", "艾克斯", "х", "икс"})
 
 
@@ -92,6 +94,8 @@ class Letters:
         tokens, code = self._tokens, ""
         place = index - 1
         while place >= 0 and len(code) < 2:
+            if place in self._in_cue or self._is_word(place):
+                return False
             if tokens.sorts[place] == "w" and (self.stand_at(place) or tokens.ends[place] - tokens.starts[place] <= 2):
                 code = tokens.words[place] + code
             elif tokens.roles[place] & ROLE["letter"]:
@@ -100,6 +104,20 @@ class Letters:
                 return False
             place -= 1
         return bool(_IBAN_COUNTRIES.fullmatch(code))
+
+    def _is_word(self, index: int) -> bool:
+        """Return whether a country's code is a word as well, and written as one: "is 12", but "IS 14", "is14".
+
+        A foreign one ("es") is a word unless two digits, or digit words, follow: "de 89".
+        """
+        tokens, follows = self._tokens, self._atom_at.get(index + 1)
+        word = tokens.words[index]
+        if word not in _WORDS and not (word in _FOREIGN_WORDS and (follows is None or len(follows.digits) > 2)):
+            return False
+        if follows and tokens.touches(index + 1):
+            return False
+        capital = tokens.text[tokens.starts[index] : tokens.ends[index]].isupper()
+        return not capital or (tokens.text.isupper() and index > 0)
 
     def count(self) -> int:
         """Return how many letters stand for themselves outside of the numbers."""

@@ -61,6 +61,11 @@ class Expectation(NamedTuple):
     digits: int = 0
     asked_by: str = ""
 
+    @property
+    def complete(self) -> bool:
+        """Whether so many digits were said that there may be no more of them."""
+        return self.digits >= WHOLE_DIGITS.get(self.kind, 10)
+
 
 class Memory:
     """Expectations of a call, the most recent first, and the digits of the numbers that are expected."""
@@ -86,7 +91,7 @@ class Memory:
                 continue
             if not one.strong:
                 weak = weak or one
-            elif one.digits < WHOLE_DIGITS.get(one.kind, 10):
+            elif not one.complete:
                 return one
             else:
                 strong = strong or one
@@ -97,8 +102,7 @@ class Memory:
         place = next((place for place, one in enumerate(self.expected) if one.kind == REFERENCE), None)
         if place is None:
             return None
-        said = expected is not None and expected.digits >= WHOLE_DIGITS.get(expected.kind, 10)
-        if expected is None or not expected.strong or said or self.said.is_whole(expected.kind):
+        if expected is None or not expected.strong or expected.complete or self.said.is_whole(expected.kind):
             return self.expected[place]
         return self.expected[place] if not expected.digits and place < self.expected.index(expected) else None
 

@@ -23,7 +23,7 @@ from voicepipe.speech.redaction.kinds import (
 )
 from voicepipe.speech.redaction.letters import LETTERED, Letters
 from voicepipe.speech.redaction.lexicon import ROLE, SENTENCE_END, Cue, Tokens
-from voicepipe.speech.redaction.memory import REFERENCE, WHOLE_DIGITS, Expectation
+from voicepipe.speech.redaction.memory import REFERENCE, Expectation
 from voicepipe.speech.redaction.quantities import (
     COUNTED,
     CURRENCY,
@@ -225,7 +225,7 @@ class NumberReader:
         if cue and cue.kind == REFERENCE and not (masked and cue.last <= masked[0]):
             named = cue.first >= piece.last or self._named(cue.last, piece.first)
             if named:
-                asked = self._expected is not None and self._expected.strong
+                asked = self._expected is not None and self._expected.strong and not self._expected.complete
                 return cue.strength == "strong" or not (asked or is_mobile_form(digits))
         return (
             self._reference is not None
@@ -376,7 +376,7 @@ class NumberReader:
                 if kind is Kind.NUMBER:
                     return None, LONG
                 return kind, 3 if _is_spelled(piece) and self._content() == 0 else 4
-            if expected.digits >= WHOLE_DIGITS[kind]:  # it was said: what comes now may be its repetition
+            if expected.complete:  # it was said: what comes now may be its repetition
                 return kind, 1 if self._content() == 0 else 4
             hint = kind if kind is not Kind.NUMBER else None
             content = self._content()

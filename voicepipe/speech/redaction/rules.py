@@ -127,7 +127,7 @@ def find_private(text: str, memory: Memory, *, channel: Channel) -> tuple[list[S
         referred = reader.references > 0
         for digits in reader.left:
             memory.said.leave(digits)
-    elif announced_iban and (iban := memory.of(Kind.IBAN)) and iban.digits < WHOLE_DIGITS[Kind.IBAN]:
+    elif announced_iban and (iban := memory.of(Kind.IBAN)) and not iban.complete:
         found = find_bank_code(tokens)
     elif (
         tokens.seen & ROLE["homophone"]
