@@ -4,6 +4,7 @@ import doctest
 import gc
 import json
 import random
+import re
 import time
 
 import pytest
@@ -226,6 +227,66 @@ def test_a_name_is_known_again() -> None:
             (CALLER, "M A R L O W E", "[name]"),
         ]
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I am Furious",
+        "I AM FURIOUS",
+        "I AM FURIOUS BEYOND WORDS",
+        "I am Angry",
+        "I am Angry Beyond Words",
+        "I'm Disappointed.",
+        "I'm Livid!",
+        "I'm Miffed",
+        "I'm Waiting",
+        "I’m Helpless",
+        "I am Completely Fed Up",
+        "I'm Disgusted with you",
+        "i am tired calling you",
+        "This is Outrageous",
+        "THIS IS NONSENSE",
+        "This is Unacceptable.",
+        "Я КРАЙНЕ ВОЗМУЩЁН",
+        "Это Полный Беспредел",
+        "ЭТО ДНЕВНОЙ ГРАБЁЖ",
+        "Я Устал Ждать",
+    ],
+)
+def test_how_somebody_is_is_no_name(said: str) -> None:
+    assert masked(said) == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I am <Ed>",
+        "I AM <ED>",
+        "I'm <Irving>",
+        "I'm <Fred>",
+        "I'm <Reed>.",
+        "I'm <Ahmed>",
+        "I'm <Waheed Khan>",
+        "I'm <Welmoed Harding>",
+        "I AM <ANNA HARDING>",
+        "I'm <Ming>",
+        "I'm <Xiaoming>",
+        "I'm <Yingying>",
+        "I am <Mildred>",
+        "I'm <Mable>",
+        "I'm <Sally>",
+        "This is <Fleming> speaking",
+        "my name is <Cross>",
+        "surname is <Keeling>",
+        "Я <Анна Петрова>",
+        "Я <АННА ПЕТРОВА>",
+        "ЭТО <АННА> ИЗ БАНКА",
+        "Это <Джон Смит>",
+    ],
+)
+def test_names_that_look_like_other_words_go(said: str) -> None:
+    assert masked(re.sub("[<>]", "", said)) == re.sub("<.*>", "[name]", said)
 
 
 def test_after_a_while_numbers_are_just_numbers_again() -> None:

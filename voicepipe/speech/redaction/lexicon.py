@@ -11,8 +11,9 @@ one another. A new language is one more file:
 ``[words]``
     The roles that single words play, by the names in `ROLES`: among them ``letter``, what letters are called ("bravo",
     "эм"), ``correction``, what takes something back ("no, sorry"), ``homophone``, what digits are misheard as ("won"),
-    ``amount``, what leads up to a sum ("total", "扣"), and ``place``, what streets are called that is also said
-    otherwise ("hill").
+    ``amount``, what leads up to a sum ("total", "扣"), ``place``, what streets are called that is also said
+    otherwise ("hill"), ``state``, what is said of somebody or something and is no name ("angry"), and ``given``, names
+    that end like such a word ("Jared").
 ``[cues.*]``
     Phrases that say what the next number or words are. ``strong``: they announce it. ``weak``: they are only about the
     thing. ``maybe``, ``ask``, ``code``: see `voicepipe.speech.redaction.names` and ``addresses``. Of numbers that are
@@ -34,7 +35,7 @@ ROLES = (
     "filler", "homophone", "link", "copula", "unit", "year_before", "month", "ordinal", "date_link", "date_unit", "at",
     "dot", "joiner", "top_level", "mail_host", "not_mailbox", "street", "dwelling", "not_street", "title", "not_name",
     "after_name", "speaks", "patronymic", "surname", "not_password", "not_address", "told", "idiom", "letter",
-    "correction", "amount", "place",
+    "correction", "amount", "place", "state", "given",
 )  # fmt: skip
 """What a word can be; each role is one bit of `Tokens.roles`."""
 

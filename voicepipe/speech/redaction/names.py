@@ -16,6 +16,15 @@ _NOT_NAME, _AFTER_NAME, _SPEAKS = ROLE["not_name"], ROLE["after_name"], ROLE["sp
 _SURNAME = re.compile(
     r".{2,}(?:[оеё]в|[иы]н|[оеё]ва|[иы]на|[оеё]в[уы]|[иы]н[уы]|[сц]кий|[сц]кая|[сц]кую|[сц]кой|енко|[ую]к|чук|ян|дзе|швили)"
 )
+_STATE, _GIVEN = ROLE["state"], ROLE["given"]
+_STATED = re.compile(  # adjectives, participles and adverbs: "disgusted", but "Ted", "Reed", "Mildred", "Siegfried"
+    r"(?:[a-z]*[aeiou][a-z]*|[a-z]+y[a-z]*)(?:(?<!e)(?<![df]r)(?<!fri)ed|ing|ful|less|ous|able|ible|ical|[st]ive|ness"
+    r"|tion|(?:ous|ed|ing|al|ab|ib|ate|ete|ute|ent|ant|ive|ful|less|eme|ere|ight|ter)ly)"
+)
+_PINYIN = re.compile(  # "Xiaoming"
+    r"(?:[zcs]h?|[bpmfdtnlgkhjqxrwy])?(?:[aeiou]|ai|ei|ao|ou|i[aeou]|iao|ian|i?[ao]ng|u[aeio]|uai|uan|uang|[aeiu]ng?)"
+    r"[bpmdtnljqxy]ing"
+)
 _LOWER_TITLES = frozenset({"mr", "mrs", "ms", "mister"})
 _PARTICLES = frozenset(
     {"van", "von", "der", "den", "de", "da", "di", "du", "la", "le", "el", "al", "bin", "ibn", "mac", "st"}
@@ -191,6 +200,8 @@ def _name_after(tokens: Tokens, index: int, *, strict: bool) -> tuple[int, int] 
     if last == first:
         return None
     if strict:
+        if _is_stated(tokens, index, first, last):
+            return None
         words = sum(tokens.sorts[place] == "w" for place in range(first, last))
         following = tokens.roles[last] if last < len(tokens) else 0
         ends = last >= len(tokens) or tokens.words[last] in SENTENCE_END
@@ -207,6 +218,30 @@ def _name_after(tokens: Tokens, index: int, *, strict: bool) -> tuple[int, int] 
         if not (following & _SPEAKS or (cased and sure)):
             return None
     return first, last
+
+
+def _is_stated(tokens: Tokens, index: int, first: int, last: int) -> bool:
+    """Return whether the words behind "I am" or "this is" say how somebody or something is: "Furious", "Fed Up".
+
+    Words that only look it are names where another word is none of them, unless the line has no small letters.
+    """
+    if tokens.words[index - 1] not in ("i'm", "am", "я", "это") and tokens.words[index - 2 : index] != ["this", "is"]:
+        return False
+    if tokens.roles[first] & _STATE:
+        return True
+    words = [place for place in range(first, last) if tokens.sorts[place] == "w"]
+    if not tokens.text.isupper():
+        return all(_is_state(tokens, place) for place in words)
+    if tokens.words[first].isascii():
+        return _is_state(tokens, first)
+    named = last < len(tokens) and tokens.roles[last] & (_AFTER_NAME | _SPEAKS)
+    return not (named or any(_SURNAME.fullmatch(tokens.words[place]) for place in words))
+
+
+def _is_state(tokens: Tokens, index: int) -> bool:
+    word, role = tokens.words[index], tokens.roles[index]
+    looks = _STATED.fullmatch(word) and not role & _GIVEN and not _PINYIN.fullmatch(word)
+    return bool(role & _STATE or looks)
 
 
 def _han_name(tokens: Tokens, first: int, *, strict: bool) -> tuple[int, int] | None:
