@@ -162,3 +162,34 @@ def test_a_greeting_of_several_parts_is_one_quote() -> None:
     (quote,) = greeting.quotes
     assert quote.text.startswith("Hello, you are speaking to")
     assert quote.text in said
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "score"),
+    [
+        ("en", "I am [name].", 0.0),
+        ("en", "Yes. I'm Mr. [name].", 0.0),
+        ("en", "This is [name].", 0.0),
+        ("en", "It's [name] again.", 0.0),
+        ("en", "[name] here.", 0.0),
+        ("en", "You can call me [name].", 0.0),
+        ("en", "I am [name]. Thank you, [name].", 1.0),
+        ("en", "Yes, I am. [name], it is done.", 1.0),
+        ("en", "I am so sorry, [name].", 1.0),
+        ("en", "Thank you, Mr. [name].", 1.0),
+        ("ru", "Я [name].", 0.0),
+        ("ru", "Это [name] из поддержки.", 0.0),
+        ("ru", "С вами [name].", 0.0),
+        ("ru", "Вас беспокоит [name].", 0.0),
+        ("ru", "Сейчас проверю я, [name].", 1.0),
+        ("zh", "我是[name]。", 0.0),
+        ("zh", "我是[name]女士。", 0.0),
+        ("zh", "我是售后的[name]。", 0.0),
+        ("zh", "这边是[name]。", 0.0),
+        ("zh", "[name]女士您好。", 1.0),
+    ],
+)
+def test_the_agents_own_name_is_not_the_callers(language: str, said: str, score: float) -> None:
+    opening, *rest = COLD[language]
+    warmth = _measure(caller_and_agent(opening, f"agent: {said}", *rest, language=language))
+    assert warmth.item("name_use").score == score

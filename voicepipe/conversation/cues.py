@@ -18,6 +18,7 @@ from voicepipe.types import Channel, ConfigError, ScoredUtterance
 KINDS: Mapping[str, Channel | None] = {
     "greeting": Channel.AGENT,
     "introduction": Channel.AGENT,
+    "own_name": Channel.AGENT,
     "address": Channel.AGENT,
     "empathy": Channel.AGENT,
     "apology": Channel.AGENT,

@@ -222,19 +222,34 @@ def _name_use(agent: Sequence[ScoredUtterance], cues: Cues) -> _Finding:
         following = [match.group() for match in tokens(said(cue.utterance)[cue.end :])[:2]]
         names |= {word.casefold() for word in takewhile(lambda word: word[0].isupper() and len(word) > 1, following)}
     introduced = cues.places("introduction")
-    quotes = list(_quotes(cue for cue in cues.of("address") if cue.utterance is not agent[0]))
+    own = cues.of("own_name")
+    quotes = list(
+        _quotes(
+            cue
+            for cue in cues.of("address")
+            if cue.utterance is not agent[0] and not _is_own(own, cue.utterance, cue.start)
+        )
+    )
     for utterance in agent[1:]:
         if (utterance.channel, utterance.index) in introduced:
             continue
-        text = said(utterance)
         quotes += [
             quote(utterance, match.group())
-            for match in tokens(text)
-            if match.group().casefold() in names or match.group().casefold() in _NAME_MARKS
+            for match in tokens(said(utterance))
+            if (match.group().casefold() in names or match.group().casefold() in _NAME_MARKS)
+            and not _is_own(own, utterance, match.start())
         ]
     if quotes:
         return 1.0, tuple(quotes), "The agent used the caller's name."
     return 0.0, (), "The agent did not use the caller's name, or speech recognition missed it."
+
+
+def _is_own(announced: Iterable[Cue], utterance: ScoredUtterance, start: int) -> bool:
+    """Return whether the name at character `start` is announced as the speaker's own: no word lies between."""
+    text = said(utterance)
+    return any(
+        cue.utterance is utterance and cue.start <= start and not tokens(text[cue.end : start]) for cue in announced
+    )
 
 
 def _empathy(heard: Sequence[ScoredUtterance], cues: Cues, *, config: WarmthConfig) -> _Finding:
