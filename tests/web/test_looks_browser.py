@@ -8,10 +8,30 @@ from playwright.sync_api import Browser, expect
 
 from tests.web.scene import TOKENS, Scene, make_scene
 from tests.web.served import served, signed_in, wait_for_toast, wait_until_heard
+from voicepipe.web.language import LANGUAGES
 
 pytestmark = pytest.mark.slow
 
 NARROW = {"width": 800, "height": 900}
+DESK_WIDTHS_PX = (1024, 1240, 1280, 1366, 1600)
+
+BROKEN_WORDS = """() => {
+  const broken = [];
+  for (const cell of document.querySelectorAll(".live-table :is(th, td)")) {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      for (const { index, 0: word } of texts.currentNode.data.matchAll(/[^\\s-]+-?/g)) {
+        const range = new Range();
+        range.setStart(texts.currentNode, index);
+        range.setEnd(texts.currentNode, index + word.length);
+        const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+        if (lines.size > 1) broken.push(word);
+      }
+    }
+  }
+  return broken;
+}"""
+"""The words of the live view's table that stand on more than one line."""
 
 
 @pytest.fixture
@@ -48,4 +68,19 @@ def test_on_a_narrow_screen_only_cards_are_drawn_and_nothing_unsaid_in_them(
             page.goto(f"{address}{path}")
             behind = page.locator("table.cards").first.evaluate("(table) => getComputedStyle(table).backgroundColor")
             assert behind == "rgba(0, 0, 0, 0)", f"a block shows behind the cards of {path}"
+        assert complaints == []
+
+
+@pytest.mark.parametrize("language", list(LANGUAGES))
+def test_at_no_width_of_a_screen_does_the_live_view_break_a_word(
+    centre: tuple[Scene, str], browser: Browser, language: str
+) -> None:
+    _, address = centre
+    with signed_in(browser, address, TOKENS["admin"], locale=language) as (page, complaints):
+        for path in ("/console", "/console?wall"):
+            page.goto(f"{address}{path}")
+            wait_until_heard(page, "calls")
+            for width in DESK_WIDTHS_PX:
+                page.set_viewport_size({"width": width, "height": 800})
+                assert page.evaluate(BROKEN_WORDS) == [], f"{path} at {width} px"
         assert complaints == []
