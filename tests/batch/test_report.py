@@ -14,6 +14,9 @@ from playwright.sync_api import expect
 from tests.batch.synthetic_run import SyntheticRun, synthetic_run
 from tests.browser import processor_s
 from voicepipe.batch.report.write import write_report
+from voicepipe.terminal import stress_bar
+from voicepipe.web.api_types import rounded
+from voicepipe.web.language import Languages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -274,6 +277,18 @@ class TestOneCall:
         assert "a budget of 1 false alarm in 100 call-hours" in side
         assert "An index, not a prediction" in side
         assert "Agent's warmth, from words and turn-taking" in side
+
+    @pytest.mark.parametrize("stress", [0.8353, 0.9148, 0.8348])
+    def test_a_score_is_the_same_here_in_the_terminal_and_in_the_console(
+        self, tab: "Tab", tmp_path: Path, stress: float
+    ) -> None:
+        run = synthetic_run(1)
+        for row in run.utterances:
+            row["stress"] = None if row["stress"] is None else stress
+        page = open_call(tab, write_report(run.write(tmp_path / "one")), run.calls[0]["call_id"])
+        shown = set(page.locator("main .how b").all_inner_texts())
+        assert shown == {stress_bar(stress).plain.split()[-1]}
+        assert {f"{float(one):.0%}" for one in shown} == {Languages.load()["en"].percent(rounded(stress) or 0.0)}
 
     def test_a_request_for_a_person_is_told_as_one(self, tab: "Tab", report: Path, run: SyntheticRun) -> None:
         persisted = {one["call_id"] for one in run.episodes if one["reasons"] == "stress_persisted"}

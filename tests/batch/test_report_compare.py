@@ -46,6 +46,12 @@ class TestCompare:
         assert told["meta"]["only_a"] == [a.calls[1]["call_id"], a.calls[2]["call_id"]]
         assert told["meta"]["only_b"] == ["twin 1", "twin 2"]
 
+    def test_a_score_is_compared_with_all_its_digits(self, tmp_path: Path) -> None:
+        a, b = calm_copy(1), calm_copy(1)
+        a.calls[0]["stress_peak"], b.calls[0]["stress_peak"] = 0.8353, 0.9148
+        told = compare(read_tables(a.write(tmp_path / "a")), read_tables(b.write(tmp_path / "b")))
+        assert (told["pairs"]["a_peak"], told["pairs"]["b_peak"]) == ([0.8353], [0.9148])
+
     def test_differing_settings_are_listed_and_equal_ones_are_not(self, tmp_path: Path) -> None:
         a, b = calm_copy(2), calm_copy(2)
         for call in b.calls:

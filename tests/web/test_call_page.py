@@ -298,3 +298,20 @@ def test_a_timeline_has_two_lanes_and_stress_for_one() -> None:
     assert len(timeline.caller) == len(timeline.agent) == 3
     assert all(0.0 <= (stress or 0.0) <= 1.0 for _, _, stress in timeline.caller)
     assert all(len(span) == 2 for span in timeline.agent)
+
+
+def test_a_timeline_and_the_transcript_beside_it_round_a_score_alike() -> None:
+    said = make_long_call("call-1", utterances=2)[1]
+    assert said.score is not None
+    story = Story(
+        call=make_call("call-1"),
+        language=None,
+        is_live=True,
+        length_s=30.0,
+        coverage=None,
+        scope=None,
+        utterances=(replace(said, score=replace(said.score, stress=0.9148)),),
+        episodes=(),
+    )
+    [(*_, drawn)] = timeline_of(story).caller
+    assert LANGUAGES["en"].percent(drawn or 0.0) == LANGUAGES["en"].percent(0.9148) == "91%"

@@ -43,5 +43,5 @@ class StateNews(ApiModel):
 
 
 def rounded(number: float | None) -> float | None:
-    """Return a share, a stress or a time with as many digits as mean something: three."""
-    return None if number is None else round(number, 3)
+    """Return a share, a stress or a time with as many digits as mean something: four."""
+    return None if number is None else round(number, 4)

@@ -277,7 +277,7 @@ def timeline_of(story: Story) -> Timeline:
     return Timeline(
         length_s=round(story.length_s, 2),
         caller=tuple(
-            (round(one.start_s, 2), round(one.end_s, 2), None if one.score is None else round(one.score.stress, 3))
+            (round(one.start_s, 2), round(one.end_s, 2), None if one.score is None else round(one.score.stress, 4))
             for one in story.utterances
             if one.channel is not Channel.AGENT
         ),

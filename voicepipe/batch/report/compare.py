@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voicepipe.batch.report.data import Tables, origin
+from voicepipe.batch.report.data import PLACES, Tables, origin
 from voicepipe.stress.levels import HIGH_STRESS, RAISED_STRESS
 
 _COLUMNS = ("call_id", "path", "agent", "queue", "stress_peak", "alert", "human_requests")
@@ -110,4 +110,4 @@ def _by_name(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None or value != value else round(value, 3)
+    return None if value is None or value != value else round(value, PLACES)

@@ -25,6 +25,8 @@ CHUNK_UTTERANCES = 4_000
 """Most calls, and most utterances where it is more than one call, whose details are packed together: a few hundred
 kilobytes, unpacked within milliseconds."""
 SPARK_BARS = 14
+PLACES = 4
+"""Digits after the point of what the page gets, as many as the tables have: it rounds to what it shows, once."""
 
 Columns = dict[str, list[Any]]
 
@@ -275,12 +277,12 @@ def origin(calls: pa.Table) -> dict[str, str]:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Round numbers to what is shown, and make what is not a number null: JSON has no word for it."""
+    """Round numbers to `PLACES`, and make what is not a number null: JSON has no word for it."""
     for place, field in enumerate(table.schema):
         if pa.types.is_floating(field.type):
             column = table.column(place)
             finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type))
-            table = table.set_column(place, field.name, pc.round(finite, 3))
+            table = table.set_column(place, field.name, pc.round(finite, PLACES))
     return table
 
 
