@@ -31,7 +31,12 @@ N_CALLS = 240
 def run() -> SyntheticRun:
     """240 calls, one of which has a recording beside the report."""
     made = synthetic_run(N_CALLS)
-    made.errors = [{"path": "recordings/broken.wav", "call_id": None, "stage": "read", "error": "It is no audio file."}]
+    short = made.calls[5]
+    short["error"] = "It breaks off."
+    made.errors = [
+        {"path": "recordings/broken.wav", "call_id": None, "stage": "read", "error": "It is no audio file."},
+        {"path": short["path"], "call_id": short["call_id"], "stage": "decode", "error": short["error"]},
+    ]
     return made
 
 
@@ -123,13 +128,16 @@ class TestOpening:
         assert tiles["Calls"] == str(N_CALLS)
         assert tiles["Calls with an alert"].split()[0] == str(sum(call["alert"] for call in run.calls))
         assert tiles["Asked for a person"].split()[0] == str(sum(bool(call["human_requests"]) for call in run.calls))
-        assert "1 could not be scored" in page.inner_text(".tiles")
+        assert "1 could not be scored, 1 only in part" in page.inner_text(".tiles")
         assert "an index, not a prediction" in page.inner_text(".tiles")
 
     def test_what_failed_is_told_with_its_reason(self, tab: "Tab", report: Path) -> None:
         page = tab.open(report, "#view=about")
-        assert "recordings/broken.wav" in page.inner_text("main")
-        assert "It is no audio file." in page.inner_text("main")
+        failed = page.locator(".panel", has_text="What could not be scored").locator("tbody tr")
+        assert failed.all_inner_texts() == ["recordings/broken.wav\tIt is no audio file."]
+        in_part = page.locator(".panel", has_text="What was scored only in part").locator("tbody tr")
+        expect(in_part).to_have_count(1)
+        expect(in_part).to_contain_text("It breaks off.")
 
     def test_the_policy_lets_nothing_out(self, tab: "Tab", report: Path) -> None:
         page = tab.open(report)

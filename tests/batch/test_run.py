@@ -83,6 +83,19 @@ def test_one_short_call_is_summed_up_as_one() -> None:
     assert said == ["out: 1 call, 21 s of audio, 0 with an alert; none failed."]
 
 
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ({"decode": 1, "read": 9, "score": 1}, "10 could not be scored (9 in read, 1 in score), 1 only in part"),
+        ({"decode": 2}, "2 scored only in part"),
+    ],
+)
+def test_what_was_scored_in_part_is_summed_up_as_such(stages: dict[str, int], told: str) -> None:
+    said: list[str] = []
+    module._sum_up(Totals(calls=17, call_s=60.0, stages=stages), Path("out"), say=said.append)
+    assert said == [f"out: 17 calls, 60 s of audio, 0 with an alert; {told}; errors.parquet says why."]
+
+
 def test_a_night_with_failures(night: Night) -> None:
     assert night.score(str(night.folder), str(night.folder / "*.opus")) == 3
     assert [row["call_id"] for row in night.table("calls")] == ["a", "b", "c"]
@@ -94,7 +107,7 @@ def test_a_night_with_failures(night: Night) -> None:
     assert len(night.table("utterances")) == 18
     summary = night.said[-1]
     assert "3 calls" in summary
-    assert "3 failed (2 in read, 1 in worker; errors.parquet says why)" in summary
+    assert "3 could not be scored (2 in read, 1 in worker); errors.parquet says why" in summary
     assert any("bad.wav is bad" in sentence for sentence in night.said)
     assert sorted(path.name for path in night.out.iterdir()) == sorted(
         ["calls", "run.json", *(f"{table.name}.parquet" for table in TABLES)]

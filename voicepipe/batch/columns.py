@@ -321,6 +321,9 @@ ERRORS = Table(
     ),
 )
 
+IN_PART = ("decode", "measure")
+"""Stages of errors that left a call in the tables, scored in part."""
+
 TABLES = (CALLS, UTTERANCES, EPISODES, AGENTS, ERRORS)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from voicepipe import __version__, terminal
+from voicepipe.batch.columns import IN_PART
 from voicepipe.batch.inputs import list_items
 from voicepipe.batch.items import Item, Outcome
 from voicepipe.batch.local_runner import LocalCrew
@@ -221,7 +222,8 @@ class _Run:
                     error = self._keep(outcome, courier)
                     done += 1
                     summary = outcome.summary
-                    progress.count(call_s=summary.duration_s if summary else 0.0, failed=error is not None)
+                    failed = error is not None and outcome.stage not in IN_PART
+                    progress.count(call_s=summary.duration_s if summary else 0.0, failed=failed)
                     if error is not None and self._options.fail_fast:
                         return
                 interrupts.check()
@@ -313,5 +315,10 @@ def _sum_up(totals: Totals, out: Path, *, say: Say) -> None:
 def _failed(totals: Totals) -> str:
     if not totals.errors:
         return "none failed"
-    stages = ", ".join(f"{count} in {stage}" for stage, count in totals.stages.items())
-    return f"{totals.errors} failed ({stages}; errors.parquet says why)"
+    told = []
+    if failed := {stage: count for stage, count in totals.stages.items() if stage not in IN_PART}:
+        stages = ", ".join(f"{count} in {stage}" for stage, count in failed.items())
+        told.append(f"{sum(failed.values())} could not be scored ({stages})")
+    if totals.in_part:
+        told.append(f"{totals.in_part} only in part" if failed else f"{totals.in_part} scored only in part")
+    return f"{', '.join(told)}; errors.parquet says why"

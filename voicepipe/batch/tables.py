@@ -60,8 +60,13 @@ class Totals:
 
     @property
     def errors(self) -> int:
-        """Recordings that failed."""
+        """Recordings that failed, wholly or in part."""
         return sum(self.stages.values())
+
+    @property
+    def in_part(self) -> int:
+        """Those of them that were scored all the same, as far as it went."""
+        return sum(self.stages.get(stage, 0) for stage in columns.IN_PART)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from voicepipe.batch.columns import CALLS, ENOUGH_CALLS, EPISODES, ERRORS, UTTERANCES, Table
+from voicepipe.batch.columns import CALLS, ENOUGH_CALLS, EPISODES, ERRORS, IN_PART, UTTERANCES, Table
 from voicepipe.batch.report.listen import Reason, weigh
 from voicepipe.batch.report.recordings import locate
 from voicepipe.stress.levels import HIGH_STRESS, RAISED_STRESS
@@ -155,7 +155,7 @@ class ReportData:
 
     def index(self) -> dict[str, Any]:
         """Return what the page reads at once."""
-        return {"meta": self._meta(), "calls": self.calls, "errors": self._errors()}
+        return {"meta": self._meta(), "calls": self.calls, **self._errors()}
 
     def details(self, chunk: int) -> list[dict[str, Any]]:
         """Return the details of the calls of one chunk, in the order of the index."""
@@ -263,9 +263,12 @@ class ReportData:
             },
         }
 
-    def _errors(self) -> list[list[Any]]:
-        errors = self._tables.errors
-        return [list(pair) for pair in zip(errors["path"].to_pylist(), errors["error"].to_pylist(), strict=True)]
+    def _errors(self) -> dict[str, list[list[str]]]:
+        """Return path and reason of each recording that could not be scored, and of each that was scored in part."""
+        told: dict[str, list[list[str]]] = {"errors": [], "in_part": []}
+        for row in self._tables.errors.to_pylist():
+            told["in_part" if row["stage"] in IN_PART else "errors"].append([row["path"], row["error"]])
+        return told
 
 
 def origin(calls: pa.Table) -> dict[str, str]:

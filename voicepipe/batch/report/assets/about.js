@@ -18,16 +18,15 @@ function drawAbout() {
       fits.length
         ? fits.map(([name, fit]) => panel("c6", `${WORDS.about.survey}: ${WORDS.call[name].toLowerCase()}`, WORDS.about.surveyNote(fit), el("p", { class: "soft" }, fit.text), surveyChart(name, fit))).concat(REPORT.fit_notes.length ? [panel("c6", WORDS.about.survey, null, REPORT.fit_notes.map((note) => el("p", { class: "soft" }, note)))] : [])
         : panel("c12", WORDS.about.survey, null, el("p", { class: "soft" }, REPORT.fit_notes.join(" ") || WORDS.about.surveyNone)),
-      panel(
-        "c12 long",
-        WORDS.about.errors,
-        REPORT.errors.length ? count(REPORT.errors.length) : null,
-        REPORT.errors.length
-          ? el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, WORDS.about.file), el("th", { scope: "col" }, WORDS.about.reason))), el("tbody", {}, REPORT.errors.map(([path, error]) => el("tr", {}, el("td", { class: "any" }, el("code", {}, path)), el("td", { class: "any" }, error))))))
-          : el("p", { class: "soft" }, WORDS.about.errorsNone),
-      ),
+      REPORT.errors.length ? errorsPanel(WORDS.about.errors, REPORT.errors) : panel("c12 long", WORDS.about.errors, null, el("p", { class: "soft" }, WORDS.about.errorsNone)),
+      REPORT.in_part.length ? errorsPanel(WORDS.about.inPart, REPORT.in_part) : null,
     ),
   ];
+}
+
+function errorsPanel(title, errors) {
+  const rows = errors.map(([path, error]) => el("tr", {}, el("td", { class: "any" }, el("code", {}, path)), el("td", { class: "any" }, error)));
+  return panel("c12 long", title, count(errors.length), el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, WORDS.about.file), el("th", { scope: "col" }, WORDS.about.reason))), el("tbody", {}, rows))));
 }
 
 function surveyChart(name, fit) {

@@ -31,7 +31,7 @@ function tiles(list) {
   const heard = valuesOf(list, "coverage");
   const shifts = valuesOf(list, "stress_shift");
   const row = [
-    tile(WORDS.tiles.calls, count(list.length), null, WORDS.tiles.hours(hours(audio)), !filtered() && REPORT.errors.length ? WORDS.tiles.failed(REPORT.errors.length) : null),
+    tile(WORDS.tiles.calls, count(list.length), null, WORDS.tiles.hours(hours(audio)), filtered() ? null : WORDS.tiles.failed(REPORT.errors.length, REPORT.in_part.length)),
     tile(WORDS.tiles.alerts, count(k), percent(k / list.length), WORDS.tiles.interval(percent(low), percent(high))),
     tile(WORDS.tiles.human, count(asked.length), percent(asked.length / list.length), WORDS.tiles.humanKinds(kinds)),
     tile(WORDS.tiles.shift, shifts.length ? signed(mean(shifts)) : WORDS.none, null, shifts.length > 1 ? WORDS.tiles.shiftWord(...meanInterval(shifts)) : null),

@@ -17,8 +17,8 @@ async function unpack(id) {
 }
 
 async function readIndex() {
-  const { meta, calls, errors } = await unpack("index");
-  Object.assign(REPORT, meta, { calls, errors, n: calls.call_id.length });
+  const { meta, calls, errors, in_part } = await unpack("index");
+  Object.assign(REPORT, meta, { calls, errors, in_part, n: calls.call_id.length });
   calls.agent_cut_in = calls.agent_interruptions.map((n, i) => (known(n) && calls.duration_s[i] ? (600 * n) / calls.duration_s[i] : null));
   REPORT.byId = new Map(calls.call_id.map((id, i) => [id, i]));
   REPORT.day = calls.start.map((at) => (known(at) ? dayOf(at) : null));

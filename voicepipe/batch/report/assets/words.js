@@ -38,7 +38,7 @@ const WORDS = {
   tiles: {
     calls: "Calls",
     hours: (h) => `${h} of audio`,
-    failed: (n) => `${count(n)} could not be scored`,
+    failed: (n, part) => [n ? `${count(n)} could not be scored` : null, part ? `${count(part)} ${n ? "" : "scored "}only in part` : null].filter(Boolean).join(", "),
     alerts: "Calls with an alert",
     interval: (low, high) => `${low} to ${high}, 95 % interval`,
     human: "Asked for a person",
@@ -296,6 +296,7 @@ const WORDS = {
     ],
     errors: "What could not be scored",
     errorsNone: "Every recording was scored.",
+    inPart: "What was scored only in part",
     survey: "Estimate against survey",
     surveyNote: (fit) => `${counted(fit.n, "answer")}, cross-validated`,
     surveyNone: "No survey answers were joined. Then satisfaction and ease are indices, not predictions; score with --surveys to fit them to your callers' own answers.",
