@@ -291,14 +291,39 @@ def test_too_many_consoles_are_told_to_come_later(client: Client, monkeypatch: p
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
-@pytest.mark.parametrize("name", ["live.html", "alerts.html"])
-def test_what_the_page_says_by_script_is_in_the_page(client: Client, name: str) -> None:
+PAGES = {
+    "/console": "live=1&amp;alerts=brief",
+    "/console/alerts": "alerts=cards&amp;known=",
+    "/console/calls/call-billing": "alerts=brief&amp;call=call-billing",
+    "/console/history": "alerts=brief",
+    "/console/quality": "alerts=brief",
+    "/console/audit": "alerts=brief",
+    "/console/nothing-of-the-kind": "alerts=brief",
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_counts_the_open_alerts(client: Client, path: str) -> None:
+    page = client("admin").get(path).text
+    assert f'<meta name="voicepipe-stream" content="{PAGES[path]}' in page
+    assert page.count("/static/stream.js") == page.count("/static/bell.js") == 1
+    assert page.count('id="alerts-open"') == page.count('id="bell-sound"') == 1
+
+
+def test_who_is_not_signed_in_follows_nothing(client: Client) -> None:
+    page = client().get("/console/sign-in").text
+    assert "voicepipe-stream" not in page
+    assert "bell.js" not in page
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_the_page_says_by_script_is_in_the_page(client: Client, path: str) -> None:
     """Every text that a script asks for is carried by the page, whoever looks at it."""
-    page = client("admin").get("/console" if name == "live.html" else "/console/alerts").text
+    page = client("admin").get(path).text
     carried = set(re.findall(r'<template data-text="([^"]+)">', page))
     asked: set[str] = set()
     for script in re.findall(r"/static/([a-z]+\.js)", page):
         text = (files("voicepipe.web") / "static" / script).read_text("utf-8")
         asked |= set(re.findall(r'\bt\("([a-z-]+)"', text))
-    assert {"live-count"} <= asked or name == "alerts.html"
+    assert {"live-count"} <= asked or path != "/console"
     assert asked <= carried, asked - carried

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.web.scene import TOKENS, Scene, make_scene
+from tests.web.scene import TOKENS, Scene, call_of, make_scene, reroute_of
 from tests.web.served import served, signed_in, wait_for_toast, wait_until_heard
+from voicepipe.events.envelope import message_of
 from voicepipe.web.language import LANGUAGES
 
 pytestmark = pytest.mark.slow
@@ -83,4 +84,21 @@ def test_at_no_width_of_a_screen_does_the_live_view_break_a_word(
             for width in DESK_WIDTHS_PX:
                 page.set_viewport_size({"width": width, "height": 800})
                 assert page.evaluate(BROKEN_WORDS) == [], f"{path} at {width} px"
+        assert complaints == []
+
+
+def test_the_count_of_open_alerts_and_the_connection_are_on_every_page(
+    centre: tuple[Scene, str], browser: Browser
+) -> None:
+    scene, address = centre
+    with signed_in(browser, address, TOKENS["admin"]) as (page, complaints):
+        page.goto(f"{address}/console/alerts")
+        unhandled = page.locator("[data-alert][data-handled='0']").count()
+        assert unhandled > 0
+        for path in ("history", "quality", "audit", "calls/call-billing"):
+            page.goto(f"{address}/console/{path}")
+            expect(page.locator("#alerts-open")).to_have_text(str(unhandled))
+            expect(page.locator("#connection")).to_be_visible()
+        scene.store.record([], [message_of(reroute_of(call_of("call-new", "billing")))])
+        expect(page.locator("#alerts-open")).to_have_text(str(unhandled + 1))
         assert complaints == []

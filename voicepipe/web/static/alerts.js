@@ -57,10 +57,11 @@
 
   document.addEventListener("voicepipe:cards", () => cards().forEach(own));
   document.body.addEventListener("voicepipe:alerts", ({ detail }) => {
+    if (!inbox) return; // A call's page asks for its own alerts.
     const ids = new Set(detail.alerts.map((alert) => alert.event_id));
-    const gone = detail.all && inbox ? cards().map((one) => one.dataset.alert).filter((id) => !ids.has(id)) : detail.gone;
+    const gone = detail.all ? cards().map((one) => one.dataset.alert).filter((id) => !ids.has(id)) : detail.gone;
     for (const id of gone) card(id)?.remove();
-    for (const alert of detail.alerts) if (alert.html && (inbox || card(alert.event_id))) put(alert.event_id, alert.html);
+    for (const alert of detail.alerts) if (alert.html) put(alert.event_id, alert.html);
     arrange();
   });
   inbox?.addEventListener("pointerleave", arrange);
