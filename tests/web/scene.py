@@ -84,6 +84,12 @@ def reroute_of(call: Call, state: EpisodeState = EpisodeState.OPENED) -> Reroute
     )
 
 
+def add_nameless(scene: "Scene", call_id: str) -> None:
+    """Let an alert come of which neither queue nor agent is known."""
+    call = replace(call_of(call_id, None), agent_id=None)
+    scene.store.record([CallStarted(call=call)], [message_of(reroute_of(call))])
+
+
 def seed(store: Store, board: LiveBoard) -> None:
     """Let the calls of the scene happen: three go on, one is over."""
     for call_id, queue in QUEUES.items():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.dialogue import fill
-from tests.web.scene import NOW, PAST_CALL, Scene, make_scene
+from tests.web.scene import NOW, PAST_CALL, Scene, add_nameless, make_scene
 from voicepipe.stress.profile import read_calm_reference
 from voicepipe.web.history_pages import PAGE
 from voicepipe.web.language import Languages
@@ -32,6 +32,12 @@ def test_past_alerts_are_listed_with_their_verdicts_and_calls(scene: Scene) -> N
     opened = re.search(r'href="(/console/calls/[^"]+)"', row)
     assert opened is not None
     assert browser.get(opened[1]).status_code == 200
+
+
+def test_calls_of_unknown_agents_are_named(scene: Scene) -> None:
+    add_nameless(scene, "call-x")
+    page = scene.client("admin").get("/console/history").text
+    assert [one for one in ("call-x", "call-none") if f">{one}</span>" in page] == ["call-x"]
 
 
 @pytest.mark.parametrize(

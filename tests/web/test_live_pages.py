@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.web.scene import PAST_CALL, Scene, call_of
+from tests.web.scene import PAST_CALL, Scene, add_nameless, call_of
 from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.types import CallStarted, StoreError
 from voicepipe.web.api_calls import CallInProgress
@@ -144,6 +144,15 @@ def test_an_alert_says_why_how_sure_and_for_how_long(client: Client) -> None:
     assert "Nobody listens to me" in page
     assert "1 false alarm" in page
     assert "Going on for" in page
+
+
+def test_alerts_of_unknown_agents_are_told_apart_by_their_calls(scene: Scene, client: Client) -> None:
+    for call_id in ("call-x", "call-y"):
+        add_nameless(scene, call_id)
+    page = client("admin").get("/console/alerts").text
+    assert [one for one in ("call-x", "call-y", "call-none") if f">Call {one}</span>" in page] == ["call-x", "call-y"]
+    links = re.findall(r'<a class="alert-call" [^>]+>(.+)</a>', page)
+    assert {re.sub("<[^>]+>", "", link) for link in links} >= {"Open the call call-x", "Open the call call-y"}
 
 
 def test_a_caller_s_words_cannot_become_markup(scene: Scene, client: Client) -> None:

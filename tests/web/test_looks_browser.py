@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.web.scene import TOKENS, Scene, call_of, make_scene, reroute_of
+from tests.web.scene import TOKENS, Scene, add_nameless, call_of, make_scene, reroute_of
 from tests.web.served import served, signed_in, wait_for_toast, wait_until_heard
 from voicepipe.events.envelope import message_of
 from voicepipe.web.language import LANGUAGES
@@ -101,4 +101,14 @@ def test_the_count_of_open_alerts_and_the_connection_are_on_every_page(
             expect(page.locator("#connection")).to_be_visible()
         scene.store.record([], [message_of(reroute_of(call_of("call-new", "billing")))])
         expect(page.locator("#alerts-open")).to_have_text(str(unhandled + 1))
+        assert complaints == []
+
+
+def test_a_note_is_written_on_a_call_that_is_named(centre: tuple[Scene, str], browser: Browser) -> None:
+    scene, address = centre
+    add_nameless(scene, "call-x")
+    with signed_in(browser, address, TOKENS["admin"]) as (page, complaints):
+        page.goto(f"{address}/console/alerts")
+        page.locator("[data-alert]", has_text="Call call-x").locator("[data-act=note]").click()
+        expect(page.locator("#note-why")).to_contain_text("Call call-x · ")
         assert complaints == []

@@ -95,7 +95,7 @@
 
   const note = (id) => {
     dialog.dataset.for = id;
-    dialog.querySelector("#note-why").textContent = card(id).querySelector(".alert-why").textContent;
+    dialog.querySelector("#note-why").textContent = [...card(id).querySelectorAll(".alert-id, .alert-why")].map((one) => one.textContent).join(" · ");
     dialog.showModal();
     dialog.querySelector("textarea").focus();
   };
