@@ -117,6 +117,19 @@ def test_quality_of_few_verdicts_claims_nothing(scene: Scene) -> None:
     assert "100%" not in page
 
 
+def test_unsure_verdicts_are_counted_apart_from_those_not_given(scene: Scene) -> None:
+    scene.store.judge_alert(scene.alert_id("call-billing"), verdict="unsure", by="ann")
+    page = scene.client("admin").get("/console/quality").text
+    row = page.partition('id="table-queue"')[2].partition("billing</th>")[2].partition("</tr>")[0]
+    assert dict(re.findall(r'data-label="([^"]+)">(\d+)<', row)) == {
+        T("quality-alerts"): "2",
+        T("quality-justified"): "0",
+        T("quality-false-alarms"): "0",
+        T("quality-unsure"): "1",
+        T("quality-unjudged"): "1",
+    }
+
+
 def test_one_false_alarm_in_minutes_of_calls_is_no_rate(scene: Scene) -> None:
     scene.store.judge_alert(scene.alert_id("call-billing"), verdict="false_alarm", by="ann")
     page = scene.client("admin").get("/console/quality").text

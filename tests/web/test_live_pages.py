@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.web.scene import PAST_CALL, Scene, add_nameless, call_of
-from voicepipe.events.feedback import FEEDBACK_TOPIC
+from voicepipe.events.feedback import FEEDBACK_TOPIC, Verdict
 from voicepipe.types import CallStarted, StoreError
 from voicepipe.web.api_calls import CallInProgress
 from voicepipe.web.live_pages import FIRST_ROWS, sparkline
@@ -161,6 +161,15 @@ def test_a_caller_s_words_cannot_become_markup(scene: Scene, client: Client) -> 
     assert "<script>alert(1)" not in page
     assert "<b>eve" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+@pytest.mark.parametrize("path", ["/console/alerts", "/console/calls/call-billing"])
+def test_every_verdict_has_a_button_and_a_key_that_the_help_names(client: Client, path: str) -> None:
+    page = client("supervisor").get(path).text
+    keys = dict(re.findall(r'aria-keyshortcuts="(\w)" data-act="(\w+)"', page))
+    assert {key for key, act in keys.items() if act in get_args(Verdict)} == {"y", "n", "u"}
+    told = re.findall(r"<dt><kbd>(\w)</kbd></dt>", page)
+    assert {"y", "n", "u"} <= set(told)
 
 
 def test_taking_answers_with_the_alert_as_it_is_now(scene: Scene, client: Client) -> None:

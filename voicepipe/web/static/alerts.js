@@ -133,7 +133,7 @@
     next?.scrollIntoView({ block: "nearest" });
   };
   cards().forEach(own);
-  voicepipe.keys({ t: key("take"), r: key("release"), y: key("justified"), n: key("false_alarm"), m: key("note") });
+  voicepipe.keys({ t: key("take"), r: key("release"), y: key("justified"), n: key("false_alarm"), u: key("unsure"), m: key("note") });
   if (inbox) {
     voicepipe.keys({ j: move(1), k: move(-1) });
     inbox.addEventListener("keydown", (event) => {

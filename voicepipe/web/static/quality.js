@@ -111,7 +111,7 @@
             below += counts[i];
           }
         });
-        legend(plot, colours, [["quality-justified", fillings.full], ["quality-false-alarms", fillings.hatched], ["quality-unjudged", fillings.empty]]);
+        legend(plot, colours, [["quality-justified", fillings.full], ["quality-false-alarms", fillings.hatched], ["quality-undecided", fillings.empty]]);
         context.restore();
       },
     });
