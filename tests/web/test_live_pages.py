@@ -335,6 +335,12 @@ def test_who_is_not_signed_in_follows_nothing(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
+def test_the_help_names_the_key_of_the_search_where_there_is_one(client: Client, path: str) -> None:
+    page = client("admin").get(path).text
+    assert ("<kbd>/</kbd>" in page) == ('type="search"' in page)
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_what_the_page_says_by_script_is_in_the_page(client: Client, path: str) -> None:
     """Every text that a script asks for is carried by the page, whoever looks at it."""
     page = client("admin").get(path).text

@@ -149,7 +149,6 @@ window.voicepipe = (() => {
   keys({
     "?": help,
     g: () => { went = Date.now(); },
-    "/": () => one("[data-search]")?.focus(),
   });
 
   // Copying.

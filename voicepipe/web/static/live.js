@@ -297,5 +297,5 @@
     next?.querySelector("th a")?.focus();
     next?.scrollIntoView({ block: "nearest" });
   };
-  voicepipe.keys({ j: move(1), k: move(-1), e: () => { form.elements.open.click(); } });
+  voicepipe.keys({ j: move(1), k: move(-1), "/": () => form.elements.q.focus(), e: () => { form.elements.open.click(); } });
 })();
