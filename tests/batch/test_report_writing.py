@@ -20,6 +20,9 @@ from voicepipe.batch.report.write import write_report
 from voicepipe.cli.app import app
 from voicepipe.cli.report import report as report_command
 from voicepipe.types import ConfigError
+from voicepipe.web.language import Languages
+
+ASSETS = Path(__file__).parents[2] / "voicepipe" / "batch" / "report" / "assets"
 
 
 class TestRecordings:
@@ -96,9 +99,8 @@ class TestListen:
 
 class TestData:
     def test_every_reason_and_measure_has_its_words(self, tmp_path: Path) -> None:
-        assets = Path(__file__).parents[2] / "voicepipe" / "batch" / "report" / "assets"
-        words = (assets / "words.js").read_text(encoding="utf-8")
-        source = (assets.parent / "listen.py").read_text(encoding="utf-8")
+        words = (ASSETS / "words.js").read_text(encoding="utf-8")
+        source = (ASSETS.parent / "listen.py").read_text(encoding="utf-8")
         for kind in re.findall(r'\["(\w+)",', source):
             assert f"      {kind}: (" in words
         data = ReportData(read_tables(synthetic_run(3).write(tmp_path)), report=tmp_path / "r.html")
@@ -106,6 +108,19 @@ class TestData:
         for call in data.details(0):
             for name in call["m"]:
                 assert f"    {name}: " in measures
+
+    def test_a_handoff_is_called_what_the_console_calls_it(self) -> None:
+        words = (ASSETS / "words.js").read_text(encoding="utf-8")
+        console = Languages.load()["en"].t
+        parts = dict(re.findall(r'(\w+): "([^"]+)"', words.partition("    parts: {")[2].partition("}")[0]))
+        assert f'handoff: "{console("call-handoff")}"' in words
+        assert parts == {
+            "wants": console("call-wants"),
+            "tried": console("call-tried"),
+            "promises": console("call-promised"),
+            "amounts": console("call-amounts"),
+            "open_question": console("call-question"),
+        }
 
     def test_lines_lie_in_the_order_of_time_and_with_their_call(self, tmp_path: Path) -> None:
         run = synthetic_run(CHUNK_CALLS + 3)
