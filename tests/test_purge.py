@@ -110,6 +110,23 @@ def test_a_number_without_the_key_is_refused(settings: Settings) -> None:
         purge(without, order(caller=NUMBER), now=NOW)
 
 
+def test_a_call_named_by_a_number_leaves_the_tables_for_people_and_the_surveys_too(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """A cell that begins like a formula is written with an apostrophe before it."""
+    call_id = "+491701234567-0a1b2c3d"
+    out = run_folder(tmp_path, call_id, "other")
+    table = (out / "utterances.csv").read_text(encoding="utf-8-sig")
+    (out / "utterances.csv").write_text("\ufeff" + table.replace("+49", "'+49"), encoding="utf-8")
+    pairs = [{"call_id": one, "estimate": 70.0, "answer": 50.0} for one in (call_id, "other")]
+    (out / "surveys.json").write_text(json.dumps({"csi": {"n": 2, "pairs": pairs}, "ces": None, "notes": []}))
+    purge(settings, order(call_id=call_id, folders=[out]), now=NOW)
+    left = "".join(path.read_text(errors="replace") for path in (*out.glob("*.csv"), *out.glob("*.json")))
+    assert "+49" not in left
+    assert "other" in left
+    assert json.loads((out / "surveys.json").read_text())["csi"] == {"n": 2, "pairs": pairs[1:]}
+
+
 def test_a_folder_that_is_not_there_is_named_before_anything_is_deleted(settings: Settings, tmp_path: Path) -> None:
     keep(settings, "one")
     with pytest.raises(ConfigError, match="no folder of a run"):

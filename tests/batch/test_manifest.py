@@ -99,3 +99,8 @@ def test_any_text_is_read_or_refused(text: str, tmp_path_factory: pytest.TempPat
             assert "://" in item.path or Path(item.path).resolve().is_relative_to(path.parent.resolve())
     except ConfigError as refused:
         assert str(path) in str(refused)  # noqa: PT017
+
+
+def test_a_quotation_mark_that_is_not_closed_loses_no_recording(manifest: Path) -> None:
+    with pytest.raises(ConfigError, match=r"manifest\.csv, line 3: this is no line of CSV .*quotation marks first"):
+        read(manifest, 'path,campaign\na.wav,winter\nb.wav,"spring\nc.wav,autumn\nd.wav,autumn\n')

@@ -199,3 +199,18 @@ def test_any_call_id_has_a_file_name_of_its_own(ids: list[str]) -> None:
 def test_ordinary_ids_are_their_own_names() -> None:
     assert file_name("upset_caller-1a2b3c4d") == "upset_caller-1a2b3c4d.jsonl"
     assert file_name("../../etc/passwd") == "%2E.%2F..%2Fetc%2Fpasswd.jsonl"
+
+
+def test_what_was_read_in_part_is_scored_again(tmp_path: Path) -> None:
+    """The disk or the network may have failed, not the recording."""
+    first = item(tmp_path, "a")
+    outcome = scored_call(first)
+    *told, call = outcome.text.splitlines()
+    torn = json.dumps(json.loads(call) | {"error": "a.wav breaks off at 12 s."})
+    with Results(tmp_path / "out", facts=FACTS, resume=False) as results:
+        results.keep(first, str(outcome.call_id), "\n".join([*told, torn]) + "\n")
+    with Results(tmp_path / "out", facts=FACTS, resume=True) as results:
+        assert not results.has(first)
+        assert keep(results, first) is None
+    with Results(tmp_path / "out", facts=FACTS, resume=True) as results:
+        assert results.has(first)

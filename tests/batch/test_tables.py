@@ -363,8 +363,17 @@ class TestSurveys:
 
     def test_too_few_answers(self, results: Results, tmp_path: Path) -> None:
         keep(results, "a")
-        with pytest.raises(SurveyError, match="30"):
-            build_tables(results, failures=[], with_csv=False, surveys=self.answers(tmp_path, "call_id,csat\na,5\n"))
+        (results.out / "surveys.json").write_text("{}")
+        answers = self.answers(tmp_path, "call_id,csat\na,5\n")
+        totals = build_tables(results, failures=[], with_csv=False, surveys=answers)
+        assert "30" in (totals.unfitted or "")
+        (call,) = pq.read_table(results.out / "calls.parquet").to_pylist()
+        assert (call["service_kind"], call["survey_csi"]) == ("index", 100.0), "what the customer answered stays"
+        assert not (results.out / "surveys.json").exists(), "an earlier fit is not of these figures"
+
+    def test_a_quotation_mark_that_is_not_closed_loses_no_answer(self, tmp_path: Path) -> None:
+        with pytest.raises(SurveyError, match=r"answers\.csv: Surveys, line 3: this is no line of CSV"):
+            self.answers(tmp_path, 'call_id,csat,note\na,5,fine\nb,4,"so so\nc,3,\nd,2,\n')
 
     def test_a_file_that_cannot_be_read(self, tmp_path: Path) -> None:
         with pytest.raises(

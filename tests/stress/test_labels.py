@@ -113,3 +113,8 @@ def test_the_frustration_of_the_words_comes_along() -> None:
     labels = [one for one in read(GOOD) if one.path == "a.wav"]
     said = [utterance(2.0, 5.0, frustration=Frustration(prob=0.3, words=(), model_id="fake")), utterance(6.0, 8.0)]
     assert [one.frustration for one in labelled(said, labels)] == [0.3, None]
+
+
+def test_a_quotation_mark_that_is_not_closed_loses_no_label() -> None:
+    with pytest.raises(LabelError, match="Line 3: this is no line of CSV"):
+        read([GOOD[0], GOOD[1], '"a.wav,caller,10,20,stressed', GOOD[3]])

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from voicepipe.batch import surveys
 from voicepipe.batch.results import CALLS, file_name
+from voicepipe.batch.tables import cell
 from voicepipe.types import ConfigError, StoreError
 
 
@@ -63,7 +65,9 @@ def forget(out: Path, call_ids: Collection[str], *, dry_run: bool = False) -> Fo
         rows = sum(_forget_rows(path, call_ids, dry_run=dry_run) for path in sorted(out.glob("*.parquet")))
         for path in sorted(out.glob("*.csv")):
             _forget_lines(path, call_ids, dry_run=dry_run)
-    except (OSError, pa.ArrowException, csv.Error) as error:
+        if not dry_run:
+            surveys.forget(out, call_ids)
+    except (OSError, pa.ArrowException, csv.Error, ValueError) as error:
         raise StoreError(f"Calls could not be taken out of {out} ({error}); mend that and purge again.") from error
     reports = tuple(sorted(out.glob("*.html"))) if files or rows else ()
     return Forgotten(files=len(files), rows=rows, reports=reports)
@@ -87,7 +91,8 @@ def _forget_lines(path: Path, call_ids: Collection[str], *, dry_run: bool) -> No
         reader = csv.DictReader(text)
         names = list(reader.fieldnames or ())
         rows: list[Mapping[str, str]] = list(reader) if "call_id" in names else []
-    kept = [row for row in rows if row["call_id"] not in call_ids]
+    gone = {cell(one) for one in call_ids}
+    kept = [row for row in rows if row["call_id"] not in gone]
     if dry_run or len(kept) == len(rows):
         return
     partial = path.with_name(f".{path.name}.partial")

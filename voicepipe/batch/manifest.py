@@ -37,12 +37,15 @@ def read_manifest(path: Path) -> Iterator[Item]:
     paths: set[bytes] = set()
     call_ids: set[bytes] = set()
     root = path.parent.resolve()
+    read = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter=_delimiter(file))
+            rows = csv.reader(file, delimiter=_delimiter(file), strict=True)
             header = _header(next(rows, []), path)
+            read = rows.line_num
             for row in rows:
-                where = f"{path}, line {rows.line_num}"
+                read = rows.line_num
+                where = f"{path}, line {read}"
                 if not any(row):
                     continue
                 if len(row) > len(header):
@@ -55,8 +58,12 @@ def read_manifest(path: Path) -> Iterator[Item]:
                 yield item
     except OSError as error:
         raise ConfigError(f"The manifest {path} cannot be read ({error.strerror}); check the path.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"The manifest {path} cannot be read ({error}): save it as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise ConfigError(
+            f"{path}, line {read + 1}: this is no line of CSV ({error}); mend it, quotation marks first."
+        ) from error
 
 
 def _delimiter(file: TextIO) -> str:

@@ -33,6 +33,7 @@ class _Kept:
 
     identity: str
     name: str
+    is_whole: bool
 
 
 class Results:
@@ -85,9 +86,9 @@ class Results:
         self._lock.close()
 
     def has(self, item: Item) -> bool:
-        """Whether an earlier run scored this very recording, with all that is known of it the same."""
+        """Whether an earlier run scored this very recording whole, with all that is known of it the same."""
         kept = self._kept.get(_key(place(item.path)))
-        return kept is not None and kept.identity == item.identity
+        return kept is not None and kept.is_whole and kept.identity == item.identity
 
     def refusal(self, item: Item, call_id: str) -> str | None:
         """Return a sentence where another recording is the same call: its results stay."""
@@ -155,7 +156,7 @@ class Results:
             except StoreError:
                 path.unlink()  # cut short or meddled with: scored again
             else:
-                self._kept[_key(place(call["path"]))] = _Kept(call["identity"], path.name)
+                self._kept[_key(place(call["path"]))] = _Kept(call["identity"], path.name, call["error"] is None)
         write_whole(run, json.dumps({"facts": facts}, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -27,7 +26,6 @@ from voicepipe.batch.scoring import ScorerOpener
 from voicepipe.batch.surveys import Surveys
 from voicepipe.batch.tables import Failure, Totals, build_tables
 from voicepipe.config import DECISIVE, Settings
-from voicepipe.conversation.surveys import SurveyError
 from voicepipe.counting import counted
 from voicepipe.service import Courier
 from voicepipe.types import ModelError
@@ -149,15 +147,9 @@ def score_into(
                 run.score(left, opener, courier=courier)
             undelivered = courier.flush(FLUSH_S) if courier is not None else None
         failures = [Failure(path=path, call_id=None, stage="read", error=error) for path, error in missed.items()]
-        build = partial(build_tables, results, failures=failures + run.failures, with_csv=options.csv)
-        unfitted = None
-        try:
-            totals = build(surveys=options.surveys)
-        except SurveyError as error:
-            unfitted = str(error)
-            totals = build()
+        totals = build_tables(results, failures=failures + run.failures, with_csv=options.csv, surveys=options.surveys)
         _sum_up(totals, options.out, say=say)
-    troubles = [trouble for trouble in (unfitted, undelivered) if trouble]
+    troubles = [trouble for trouble in (totals.unfitted, undelivered) if trouble]
     for trouble in troubles:
         say(f"voicepipe: {trouble}")
     return totals.errors + len(troubles)

@@ -1,7 +1,7 @@
 """Survey answers of a run: read from the centre's file, fitted, and set against the estimates in ``surveys.json``."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -70,13 +70,39 @@ class Surveys:
         """
         model = fit_surveys(dict(estimates), self.answers)
         told = {"csi": _told(model.csi), "ces": _told(model.ces), "notes": list(model.notes)}
-        write_whole(out / FILE, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+        _write(out / FILE, told)
         return model
 
     def row(self, call_id: str) -> dict[str, float | None]:
         """Return what the customer of a call answered, as columns of the table of calls."""
         answer = self.answers.get(call_id)
         return {"survey_csi": answer.csat, "survey_ces": answer.ces} if answer else {}
+
+
+def forget(out: Path, call_ids: Collection[str]) -> None:
+    """Take some calls out of what an earlier run wrote; its figures stay.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be read.
+    StoreError
+        If it cannot be written.
+    """
+    path = out / FILE
+    if not path.exists():
+        return
+    told = json.loads(path.read_text(encoding="utf-8"))
+    fits = [told[name] for name in ("csi", "ces") if told.get(name)]
+    if not any(pair["call_id"] in call_ids for fit in fits for pair in fit["pairs"]):
+        return
+    for fit in fits:
+        fit["pairs"] = [pair for pair in fit["pairs"] if pair["call_id"] not in call_ids]
+    _write(path, told)
+
+
+def _write(path: Path, told: Mapping[str, Any]) -> None:
+    write_whole(path, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
 
 
 def _told(fit: SurveyFit | None) -> dict[str, Any] | None:

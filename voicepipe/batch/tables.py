@@ -20,9 +20,10 @@ from voicepipe.batch.lines import CONVERSATION, Line
 from voicepipe.batch.measured import measured_columns, read_service
 from voicepipe.batch.results import Results, cannot_write, read_call, read_lines, sync
 from voicepipe.batch.rows import Row, call_row, episode_rows, utterance_row
+from voicepipe.batch.surveys import FILE as SURVEYS
 from voicepipe.batch.surveys import Surveys
 from voicepipe.conversation.satisfaction import ServiceEstimate
-from voicepipe.conversation.surveys import SurveyModel
+from voicepipe.conversation.surveys import SurveyError, SurveyModel
 
 ROWS_AT_A_TIME = 5_000
 """Rows that are held before they are written: a row group of the Parquet file."""
@@ -51,12 +52,16 @@ class Failure:
 
 @dataclass(slots=True)
 class Totals:
-    """What the tables hold: calls, seconds of call, calls with an alert, and errors by stage."""
+    """What the tables hold: calls, seconds of call, calls with an alert, and errors by stage.
+
+    `unfitted` says why the estimates are not fitted to the customers' answers, where there are some.
+    """
 
     calls: int = 0
     call_s: float = 0.0
     alerts: int = 0
     stages: dict[str, int] = field(default_factory=dict)
+    unfitted: str | None = None
 
     @property
     def errors(self) -> int:
@@ -91,25 +96,28 @@ def build_tables(
     with_csv : bool
         Write each table as CSV, too.
     surveys : Surveys, optional
-        Answers of customers: the estimates are fitted on them.
+        Answers of customers: they are columns of the calls, and the estimates are fitted on them if there are enough.
 
     Raises
     ------
     StoreError
         If a table cannot be written; those of an earlier run are then still there.
-    SurveyError
-        If the answers cannot be used.
     """
     medians_s, own = _look_over(results)
-    model = None
+    model, totals = None, Totals()
     if surveys is not None:
         answered = (
             (call["call_id"], read_service(call, queue_median_s=medians_s[call["queue"]]))
             for call in map(read_call, results.files())
             if call["call_id"] in surveys.answers and call[CONVERSATION]["error"] is None
         )
-        model = surveys.fit(answered, out=results.out)
-    totals, agents = Totals(), Agents()
+        try:
+            model = surveys.fit(answered, out=results.out)
+        except SurveyError as too_few:
+            totals.unfitted = str(too_few)
+    if model is None:
+        (results.out / SURVEYS).unlink(missing_ok=True)
+    agents = Agents()
     calls_table = replace(columns.CALLS, columns=(*columns.CALLS.columns, *own))
     with _Files(results.out, with_csv=with_csv) as files:
         calls, utterances, episodes, per_agent, errors = (
@@ -262,11 +270,11 @@ class _TableFile:
     def _write(self) -> None:
         self._parquet.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
         if self._csv is not None:
-            self._csv.writerows([_cell(row.get(name)) for name in self._table.names] for row in self._rows)
+            self._csv.writerows([cell(row.get(name)) for name in self._table.names] for row in self._rows)
         self._rows.clear()
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """Return a value as a spreadsheet reads it; a text that would be taken for a formula gets an apostrophe."""
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"

@@ -186,24 +186,32 @@ def read_surveys(
     lines = iter(lines)
     header = next(lines, "")
     delimiter = ";" if header.count(";") > header.count(",") else ","
-    rows = csv.DictReader(chain([header], lines), delimiter=delimiter, restkey="")
-    names = {name.strip().lstrip("\ufeff").casefold(): name for name in rows.fieldnames or () if name}
-    if "call_id" not in names or not names.keys() & {"csat", "ces"}:
-        raise SurveyError(
-            f"The surveys have the columns {', '.join(names) or 'none'}: call_id, and csat or ces, are needed."
-        )
+    rows = csv.DictReader(chain([header], lines), delimiter=delimiter, restkey="", strict=True)
     answers: dict[str, SurveyAnswer] = {}
-    for row in rows:
-        call_id = (row[names["call_id"]] or "").strip()
-        if not call_id:
-            raise SurveyError(f"Surveys, line {rows.line_num}: there is no call_id.")
-        if call_id in answers:
-            raise SurveyError(f"Surveys, line {rows.line_num}: call {call_id} has an answer already.")
-        values = {}
-        for name, scale in (("csat", csat), ("ces", ces)):
-            text = (row[names[name]] or "").strip() if name in names else ""
-            values[name] = _answer(text, scale, f"Surveys, line {rows.line_num}: {name}") if text else None
-        answers[call_id] = SurveyAnswer(csat=values["csat"], ces=values["ces"])
+    read = 0
+    try:
+        names = {name.strip().lstrip("\ufeff").casefold(): name for name in rows.fieldnames or () if name}
+        if "call_id" not in names or not names.keys() & {"csat", "ces"}:
+            raise SurveyError(
+                f"The surveys have the columns {', '.join(names) or 'none'}: call_id, and csat or ces, are needed."
+            )
+        read = rows.line_num
+        for row in rows:
+            call_id = (row[names["call_id"]] or "").strip()
+            if not call_id:
+                raise SurveyError(f"Surveys, line {rows.line_num}: there is no call_id.")
+            if call_id in answers:
+                raise SurveyError(f"Surveys, line {rows.line_num}: call {call_id} has an answer already.")
+            values = {}
+            for name, scale in (("csat", csat), ("ces", ces)):
+                text = (row[names[name]] or "").strip() if name in names else ""
+                values[name] = _answer(text, scale, f"Surveys, line {rows.line_num}: {name}") if text else None
+            answers[call_id] = SurveyAnswer(csat=values["csat"], ces=values["ces"])
+            read = rows.line_num
+    except csv.Error as error:
+        raise SurveyError(
+            f"Surveys, line {read + 1}: this is no line of CSV ({error}); mend it, quotation marks first."
+        ) from error
     return answers
 
 

@@ -71,14 +71,21 @@ def read_labels(lines: Iterable[str], *, is_recording: Callable[[str], bool]) ->
     remaining = iter(lines)
     header = next(remaining, "")
     delimiter = max(_DELIMITERS, key=header.count)
-    reader = csv.DictReader(chain([header], remaining), delimiter=delimiter, skipinitialspace=True)
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise LabelError(f"Line 1: the column {missing[0]} is missing; the header is {','.join(COLUMNS)}.")
+    reader = csv.DictReader(chain([header], remaining), delimiter=delimiter, skipinitialspace=True, strict=True)
+    labels: list[Label] = []
+    read = 0
     try:
-        labels = tuple(_label(row, line=reader.line_num, is_recording=is_recording) for row in reader)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise LabelError(f"Line 1: the column {missing[0]} is missing; the header is {','.join(COLUMNS)}.")
+        read = reader.line_num
+        for row in reader:
+            read = reader.line_num
+            labels.append(_label(row, line=read, is_recording=is_recording))
     except csv.Error as error:
-        raise LabelError(f"Line {reader.line_num}: this is no line of CSV ({error}); mend it.") from error
+        raise LabelError(
+            f"Line {read + 1}: this is no line of CSV ({error}); mend it, quotation marks first."
+        ) from error
     _refuse_overlaps(labels)
     _refuse_two_callers(labels)
     calm = sum(not label.stressed for label in labels)
@@ -89,7 +96,7 @@ def read_labels(lines: Iterable[str], *, is_recording: Callable[[str], bool]) ->
             else f"only {'calm' if calm else 'stressed'} ones, from line {labels[0].line} to line {labels[-1].line}"
         )
         raise LabelError(f"The labels hold {only}; both calm and stressed speech are needed.")
-    return labels
+    return tuple(labels)
 
 
 def _label(row: Mapping[str, str | None], *, line: int, is_recording: Callable[[str], bool]) -> Label:
