@@ -66,6 +66,30 @@ def test_a_single_track_is_mixed_whatever_is_said(tmp_path: Path, caller_channel
     assert len(track(list(source.events()), Channel.MIXED)) == 16_000
 
 
+@pytest.mark.parametrize("suffix", ["wav", "mp3", "ogg"])
+@pytest.mark.parametrize("caller_channel", [None, "right"])
+def test_two_tracks_that_hold_the_same_are_one_mixed_track(tmp_path: Path, suffix: str, caller_channel: Any) -> None:
+    """Mono that was exported as stereo: there is no track on which the agent is not."""
+    path = tmp_path / f"call.{suffix}"
+    noise = 0.0005 * np.random.default_rng(0).standard_normal((2, 64_000))
+    both = sum(synth.beep(4.0, rate_hz=16_000, at_s=at_s) for at_s in (1.0, 2.5)) + noise
+    soundfile.write(path, both.T, 16_000)
+    source = FileSource(path, caller_channel=caller_channel)
+    assert source.call.channels == (Channel.MIXED,)
+    assert source.call.roles is Roles.UNKNOWN
+    assert synth.onset_s(track(list(source.events()), Channel.MIXED), rate_hz=source.sample_rate_hz) == pytest.approx(
+        1.0, abs=0.05
+    )
+
+
+def test_two_tracks_that_begin_alike_are_two(tmp_path: Path) -> None:
+    """The same ringing on both sides, and then one of them speaks."""
+    path = tmp_path / "call.wav"
+    ringing = synth.beep(4.0, rate_hz=8000, at_s=0.5)
+    soundfile.write(path, np.stack([ringing, ringing + synth.beep(4.0, rate_hz=8000, at_s=3.0)], axis=1), 8000)
+    assert FileSource(path).call.channels == (Channel.CALLER, Channel.AGENT)
+
+
 def test_identity_follows_from_the_content(tmp_path: Path) -> None:
     first = FileSource(record(tmp_path / "call 7.wav")).call.call_id
     (tmp_path / "elsewhere").mkdir()

@@ -1,13 +1,22 @@
 """A recorded call: one file becomes the same media events that a live call sends."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from voicepipe.audio.recording import Recording
 from voicepipe.types import AudioChunk, AudioInputError, Call, CallEnded, CallStarted, Channel, MediaEvent, Roles
+
+_COMPARED_S = 0.5
+_SILENT_POWER = 1e-6
+"""-60 dBFS: below it, the noise of either line."""
+_ALIKE = 0.1
+"""The difference of two tracks that hold the same lies 10 dB and more below them, whatever the codec made of each."""
 
 
 class FileSource:
@@ -22,7 +31,7 @@ class FileSource:
         tracks.
     caller_channel : {"left", "right"}, optional
         Which of two tracks is the caller's. Without it the left one is assumed. It says nothing of a single track,
-        which is mixed.
+        which is mixed, nor of two that hold the same: both people are on each.
     call_id : str, optional
         Otherwise the file's stem and the first 8 hexadecimal digits of its SHA-256: the same wherever the file lies.
     started_at : datetime, optional
@@ -69,7 +78,8 @@ class FileSource:
         with Recording(self.path) as recording:
             self.duration_s = recording.duration_s
             self.sample_rate_hz = recording.sample_rate_hz
-            channels, roles = _channels(recording.tracks, caller_channel=caller_channel)
+            tracks = 2 if recording.tracks == 2 and not _are_alike(recording) else 1
+        channels, roles = _channels(tracks, caller_channel=caller_channel)
         self._chunk_s = chunk_s
         try:
             with self.path.open("rb") as file:
@@ -105,7 +115,7 @@ class FileSource:
             damage: AudioInputError | None = None
             try:
                 for first_sample, block in recording.blocks(block_s=self._chunk_s):
-                    for channel, samples in zip(self.call.channels, block, strict=True):
+                    for channel, samples in zip(self.call.channels, block, strict=False):
                         yield AudioChunk(
                             call_id=self.call.call_id,
                             channel=channel,
@@ -118,6 +128,20 @@ class FileSource:
             yield CallEnded(call_id=self.call.call_id, reason="damaged" if damage else "end")
             if damage:
                 raise damage
+
+
+def _are_alike(recording: Recording) -> bool:
+    """Tell whether two tracks hold the same, as mono exported as stereo does; reads up to where they differ."""
+    heard = False
+    with contextlib.suppress(AudioInputError):  # what decodes counts
+        for _, block in recording.blocks(block_s=_COMPARED_S):
+            left, right = np.nan_to_num(block.astype(np.float64))
+            power = float(np.mean(left**2 + right**2)) / 2.0
+            if power > _SILENT_POWER:
+                heard = True
+                if float(np.mean((left - right) ** 2)) > _ALIKE * power:
+                    return False
+    return heard
 
 
 def _channels(tracks: int, *, caller_channel: str | None) -> tuple[tuple[Channel, ...], Roles]:
