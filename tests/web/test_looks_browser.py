@@ -14,7 +14,7 @@ from voicepipe.web.language import LANGUAGES
 pytestmark = pytest.mark.slow
 
 NARROW = {"width": 800, "height": 900}
-DESK_WIDTHS_PX = (1024, 1240, 1280, 1366, 1600)
+DESK_WIDTHS_PX = (1024, 1240, 1280, 1366, 1600, 2200, 2560)
 
 BROKEN_WORDS = """() => {
   const broken = [];
