@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ from tests import synth
 from tests.events.calls import make_reroute
 from voicepipe.cli.app import moment
 from voicepipe.config import Settings
-from voicepipe.doctor import verify_models
+from voicepipe.doctor import Verdict, examine, verify_models
+from voicepipe.events import kafka_connection
+from voicepipe.events.config import KafkaConfig
+from voicepipe.events.kafka_connection import KafkaHealth
 from voicepipe.packaged import PACKAGE, packaged
 from voicepipe.speech.intent import IntentConfig
 from voicepipe.speech.words import WordsConfig
@@ -375,6 +379,19 @@ def test_weights_with_a_wrong_hash_are_named(tmp_path: Path, weighted: dict[str,
     assert "config.json has SHA-256" in failed.stdout
     assert "voicepipe models pull" in failed.stdout
     assert voicepipe("doctor", env=env).returncode == 1
+
+
+@pytest.mark.parametrize(("creates", "verdict"), [(True, Verdict.FINE), (False, Verdict.BROKEN)])
+def test_doctor_knows_that_nothing_leaves_without_every_topic(
+    monkeypatch: pytest.MonkeyPatch, creates: bool, verdict: Verdict
+) -> None:
+    def cluster(config: KafkaConfig, *, topics: Sequence[str]) -> KafkaHealth:
+        return KafkaHealth(brokers=3, topics={topic: None if "feedback" in topic else 6 for topic in topics})
+
+    monkeypatch.setattr(kafka_connection, "check_kafka", cluster)
+    (finding,) = [one for one in examine(Settings(kafka=KafkaConfig(create_topics=creates))) if one.thing == "Kafka"]
+    assert finding.verdict is verdict
+    assert "voicepipe.feedback.v1 missing" in finding.detail
 
 
 @pytest.mark.slow

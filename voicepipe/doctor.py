@@ -282,10 +282,11 @@ def _kafka(settings: Settings) -> Finding:
             mend="voicepipe doctor --kafka HOST:PORT tries one; [kafka] bootstrap_servers in the settings keeps it",
         )
     from voicepipe.events.contract import TOPICS
+    from voicepipe.events.feedback import FEEDBACK_TOPIC
     from voicepipe.events.kafka_connection import check_kafka
 
     try:
-        health = check_kafka(settings.kafka, topics=TOPICS)
+        health = check_kafka(settings.kafka, topics=(*TOPICS, FEEDBACK_TOPIC))
     except VoicepipeError as error:
         return Finding(
             thing="Kafka",
@@ -296,8 +297,8 @@ def _kafka(settings: Settings) -> Finding:
     topics = ", ".join(
         f"{name} {'missing' if count is None else counted(count, 'partition')}" for name, count in health.topics.items()
     )
-    return Finding(
-        thing="Kafka",
-        verdict=Verdict.FINE,
-        detail=f"{settings.kafka.bootstrap_servers}: {counted(health.brokers, 'broker')}; {topics}",
-    )
+    detail = f"{settings.kafka.bootstrap_servers}: {counted(health.brokers, 'broker')}; {topics}"
+    if None in health.topics.values() and not settings.kafka.create_topics:
+        mend = "create the missing topics, or set kafka.create_topics: without one of them nothing leaves"
+        return Finding(thing="Kafka", verdict=Verdict.BROKEN, detail=detail, mend=mend)
+    return Finding(thing="Kafka", verdict=Verdict.FINE, detail=detail)

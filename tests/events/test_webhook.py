@@ -174,6 +174,25 @@ def test_a_receiver_may_close_after_each_answer(receiver: Receiver, monkeypatch:
     assert len(checked) >= len(messages), "each connection's address is checked"
 
 
+def test_an_address_that_does_not_answer_is_passed_over(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most names have addresses of both kinds, and a machine may reach one kind only."""
+
+    def both(host: str, port: int, **kwargs: object) -> list[tuple[object, ...]]:
+        v6, v4 = ("::1", port, 0, 0), ("127.0.0.1", port)
+        return [(family, socket.SOCK_STREAM, 6, "", at) for family, at in ((socket.AF_INET6, v6), (socket.AF_INET, v4))]
+
+    known = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, port, *args, **kwargs: (
+            both(host, port) if host == "crm.example.org" else known(host, port, *args, **kwargs)
+        ),
+    )
+    sink = make_sink(receiver, url=f"http://crm.example.org:{receiver.port}/hook")
+    assert all(delivery.delivered for delivery in sink.publish(make_messages()))
+
+
 def test_redirects_are_not_followed(receiver: Receiver) -> None:
     elsewhere = Receiver()
     receiver.answers, receiver.location = [302], f"http://127.0.0.1:{elsewhere.port}/"

@@ -143,18 +143,21 @@ class WebhookSink:
         }
 
     def _opened(self) -> socket.socket:
-        """Open a socket to the address that was checked: the name is not looked up a second time."""
-        address = self._checked_address()
-        try:
-            opened = socket.create_connection((address, self._port), timeout=self._config.timeout_s)
-            return opened if self._tls is None else self._tls.wrap_socket(opened, server_hostname=self._host)
-        except OSError as error:
-            raise SinkError(
-                f"The webhook {self._place} cannot be reached ({error.strerror or error}); it is tried again."
-            ) from error
+        """Open a socket to the first checked address that answers: the name is not looked up a second time."""
+        failure: OSError | None = None
+        for address in self._checked_addresses():
+            try:
+                opened = socket.create_connection((address, self._port), timeout=self._config.timeout_s)
+                return opened if self._tls is None else self._tls.wrap_socket(opened, server_hostname=self._host)
+            except OSError as error:
+                failure = error
+        raise SinkError(
+            f"The webhook {self._place} cannot be reached ({getattr(failure, 'strerror', None) or failure}); it is "
+            "tried again."
+        ) from failure
 
-    def _checked_address(self) -> str:
-        """Return an address of the host; private ones only if they are allowed."""
+    def _checked_addresses(self) -> Sequence[str]:
+        """Return the addresses of the host; private ones only if they are allowed."""
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -168,7 +171,7 @@ class WebhookSink:
                     f"The webhook's host {self._host} has the private address {address}; "
                     "set allow_private_addresses if that is meant."
                 )
-        return addresses[0]
+        return addresses
 
 
 class _Connection(http.client.HTTPConnection):
