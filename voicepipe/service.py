@@ -86,6 +86,8 @@ class Listener:
         What every event says of its origin.
     books : mapping of str to PhraseBook
         By what the handoff finds its quotes.
+    request_languages : tuple of str
+        ISO 639-1 codes of the languages in which requests for a person are known.
 
     Raises
     ------
@@ -99,13 +101,15 @@ class Listener:
         whisper_dir = weights.locate(settings.whisper_model, settings.cache_dir / "whisper")
         scorer = OnnxStressScorer(settings.stress_model)
         transcriber = WhisperTranscriber(whisper_dir, config=whisper)
+        words = WordsReader.load(settings.frustration_model, config=settings.words)
         self.models = Models(
             detector=SileroDetector(),
             transcriber=transcriber,
             scorer=scorer,
             calm=scorer.profile.calm_reference(),
-            words=WordsReader.load(settings.frustration_model, config=settings.words),
+            words=words,
         )
+        self.request_languages = words.intent.languages
         self.books = load_books(settings.conversation_phrases)
         self.versions = Versions(
             code=__version__,

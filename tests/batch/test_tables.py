@@ -234,6 +234,25 @@ def test_building_the_tables_only_reads(results: Results, monkeypatch: pytest.Mo
     assert build_tables(results, failures=[], with_csv=False).errors == 0
 
 
+def test_what_words_of_another_language_say_is_not_known(results: Results) -> None:
+    for name, language, known in (("es", "es", ["en"]), ("asked", "es", ["en"]), ("mine", "es", ["en", "es"])):
+        item = Item(path=f"{name}.wav", call_id=name, agent="Ana")
+        *told, last = map(json.loads, scored_call(item).text.splitlines())
+        for line in told:
+            line["language"] = language
+            line["human_request"] = line["human_request"] if name == "asked" else None
+        last |= {"language": language, "request_languages": known}
+        results.keep(item, name, dump([*told, measured.measured(last, told)]))
+    build_tables(results, failures=[], with_csv=False)
+    calls = {call["call_id"]: call for call in pq.read_table(results.out / "calls.parquet").to_pylist()}
+    assert {name: call["human_requests"] for name, call in calls.items()} == {"es": None, "asked": 1, "mine": 0}
+    assert calls["es"]["warmth"] is None
+    assert calls["es"]["warmth_greeting"] is None
+    assert {one["name"] for one in json.loads(calls["es"]["service_signals"])}.isdisjoint({"thanks", "human_request"})
+    (agent,) = pq.read_table(results.out / "agents.parquet").to_pylist()
+    assert (agent["calls"], agent["warmth"], agent["warmth_calls"]) == (3, None, 0)
+
+
 def test_what_a_worker_measured_is_what_the_conversation_is(results: Results) -> None:
     item = Item(path="a.wav", queue="billing")
     outcome = scored_call(item, turns=23)

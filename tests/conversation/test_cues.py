@@ -320,6 +320,19 @@ def test_a_centre_adds_and_switches_off_phrases(tmp_path: Path) -> None:
     assert find_cues(heard).of("apology")
 
 
+def test_what_was_said_in_a_language_without_phrases_was_not_read() -> None:
+    english = utterance(A, 0, 0.0, 3.0, "I'm so sorry about that.")
+    spanish = utterance(A, 1, 4.0, 7.0, "Lo siento mucho, de verdad.", language="es")
+    silent = utterance(A, 2, 8.0, 9.0)
+    cues = find_cues([english, spanish, silent])
+    assert cues.read == {(A, 0)}
+    assert cues.cover([english])
+    assert cues.cover([english, spanish])
+    assert not cues.cover([spanish])
+    assert not cues.cover([silent])
+    assert find_cues([spanish], language="en").cover([spanish])
+
+
 def test_a_centre_adds_a_language(tmp_path: Path) -> None:
     (tmp_path / "de.toml").write_text(
         'language = "de"\nscript = "latin"\n[[thanks]]\nname = "danke"\nphrases = ["danke"]\n', encoding="utf-8"

@@ -98,6 +98,22 @@ def test_nothing_of_the_caller_is_no_figure() -> None:
     assert (service.csi, service.ces) == (None, None)
 
 
+def test_words_in_a_language_without_phrases_are_not_measured() -> None:
+    foreign = caller_and_agent(*GOOD["en"], language="es")
+    service = _estimate(foreign)
+    assert (service.csi, service.ces) == (None, None)
+    assert {signal.name for signal in service.signals if signal.measured} == {"holds"}
+    asked = HumanRequest(kind="human", rule="r", quote="q")
+    stressed = _estimate(
+        tuple(
+            replace(u, human_request=asked if u.channel is C else None) for u in with_stress(foreign, {0: 0.9, 1: 0.9})
+        )
+    )
+    assert stressed.csi is not None
+    assert {s.name for s in stressed.signals if s.measured} >= {"stress_end", "human_request"}
+    assert not {s.name for s in stressed.signals if s.measured} & {"repeats", "resolved", "unresolved", "thanks"}
+
+
 def test_each_signal_moves_the_index_its_own_way() -> None:
     calm = caller_and_agent(*GOOD["en"])
     plain = _estimate(calm)

@@ -136,6 +136,16 @@ def test_what_cannot_be_known_is_not_scored() -> None:
     assert _measure(tuple(shed)).overall is None
 
 
+def test_words_in_a_language_without_phrases_are_not_judged() -> None:
+    foreign = _measure(caller_and_agent(*WARM["en"], language="es"))
+    assert [item.name for item in foreign.items if item.score is not None] == ["patience"]
+    assert foreign.overall is None
+    assert "language" in foreign.item("greeting").note
+    *english, last = caller_and_agent(*WARM["en"])
+    goodbye = utterance(A, last.index, last.start_s, last.end_s, "Gracias por llamar, adiós", language="es")
+    assert _measure((*english, goodbye)).item("ownership").score == 1.0
+
+
 def test_a_call_that_goes_on_is_not_blamed_for_its_closing() -> None:
     utterances = caller_and_agent(*WARM["en"][:7])
     assert _measure(utterances, ended=False).item("closing").score is None

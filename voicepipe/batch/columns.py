@@ -132,7 +132,10 @@ CALLS = Table(
         _text("reasons", "Why: stress_persisted, human_requested; with commas."),
         _text("urgency", "Highest urgency of the reroutes: normal or high."),
         # Words.
-        _count("human_requests", "How often the caller asked for a person, a supervisor or a way to complain."),
+        _count(
+            "human_requests",
+            "How often the caller asked for a person, a supervisor or a way to complain; empty without rules for it.",
+        ),
         _seconds("first_human_request_s", "Offset of the first such request."),
         _text("human_request_quote", "Its words, redacted."),
         _share("frustration_mean", "Frustration of the caller's words, mean over utterances with text."),

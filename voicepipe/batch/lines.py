@@ -28,6 +28,8 @@ Line = dict[str, Any]
 
 CONVERSATION = "conversation"
 """Key, in the line of a call that lies in the folder of a run, of what its conversation was like."""
+REQUEST_LANGUAGES = "request_languages"
+"""Key, in the same line, of the languages in which requests for a person are known."""
 
 
 def utterance_line(scored: ScoredUtterance) -> Line:

@@ -1,12 +1,14 @@
 """A call's lines as rows of the tables; the columns are declared in `voicepipe.batch.columns`."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from voicepipe.batch.columns import OWN_PREFIX
-from voicepipe.batch.lines import Line
+from voicepipe.batch.lines import REQUEST_LANGUAGES, Line
+from voicepipe.conversation.wording import count_words
+from voicepipe.types import Channel
 
 Row = dict[str, Any]
 
@@ -47,7 +49,7 @@ def call_row(call: Line, told: Sequence[Line], measured: Row) -> Row:
     row["channels"] = ",".join(call["channels"])
     row |= {f"{OWN_PREFIX}{name}": value for name, value in call["own"].items()}
     utterances = [line for line in told if line["type"] == "utterance"]
-    row |= _alerts(told) | _words(utterances)
+    row |= _alerts(told) | _words(utterances, languages=call.get(REQUEST_LANGUAGES))
     row["agent_utterances"] = sum(line["channel"] == "agent" for line in utterances)
     row["caller_utterances"] = len(utterances) - row["agent_utterances"]
     peak = max(
@@ -150,17 +152,26 @@ def _alerts(told: Sequence[Line]) -> Row:
     }
 
 
-def _words(utterances: Sequence[Line]) -> Row:
+def _words(utterances: Sequence[Line], *, languages: Collection[str] | None) -> Row:
     requests = [line for line in utterances if line["human_request"]]
     frustrations = [line["frustration"]["prob"] for line in utterances if line["frustration"]]
     return {
-        "human_requests": len(requests),
+        "human_requests": len(requests) if requests or _is_read(utterances, languages=languages) else None,
         "first_human_request_s": requests[0]["start_s"] if requests else None,
         "human_request_quote": requests[0]["human_request"]["quote"] if requests else None,
         "frustration_mean": round(sum(frustrations) / len(frustrations), 4) if frustrations else None,
         "frustration_peak": max(frustrations, default=None),
         "redactions": sum(len(line["redactions"] or ()) for line in utterances),
     }
+
+
+def _is_read(utterances: Sequence[Line], *, languages: Collection[str] | None) -> bool:
+    """Tell whether at least half of the caller's words are in these languages; None: it is not known in which."""
+    words = {True: 0, False: 0}
+    for line in utterances:
+        if line["channel"] != Channel.AGENT and line["text"]:
+            words[languages is None or line["language"] in languages] += count_words(line["text"])
+    return words[True] >= words[False]
 
 
 def _json(value: Any) -> str:

@@ -89,6 +89,7 @@ class Scorer:
         versions = self._listener.versions
         known = {
             "own": dict(item.own),
+            lines.REQUEST_LANGUAGES: self._listener.request_languages,
             "identity": item.identity,
             "stress_model": versions.model,
             "transcriber": versions.transcriber,

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from voicepipe.conversation.wording import Quote, quote, said, sentences
+from voicepipe.conversation.wording import Quote, count_words, quote, said, sentences
 from voicepipe.speech.phrases import PhraseBook, load_phrases
 from voicepipe.types import Channel, ConfigError, ScoredUtterance
 
@@ -101,9 +101,19 @@ class Cues:
     Parameters
     ----------
     found : tuple of Cue
+    read : frozenset of (Channel, int)
+        Channel and index of the utterances whose language has a book: of the others it is not known what they hold.
     """
 
     found: tuple[Cue, ...]
+    read: frozenset[tuple[Channel, int]]
+
+    def cover(self, utterances: Iterable[ScoredUtterance]) -> bool:
+        """Tell whether at least half of the words of some utterances were read; False where nothing was said."""
+        words = {True: 0, False: 0}
+        for utterance in utterances:
+            words[(utterance.channel, utterance.index) in self.read] += count_words(said(utterance))
+        return words[True] > 0 and words[True] >= words[False]
 
     def of(self, *kinds: str, by: Channel | None = None) -> tuple[Cue, ...]:
         """Return the cues of some kinds, of one side where given."""
@@ -180,16 +190,18 @@ def find_cues(
     language : str, optional
         ISO 639-1 code in place of what the transcripts say of themselves.
     books : mapping of str to PhraseBook, optional
-        From `load_books`; the package's own otherwise. An utterance in a language without a book has no cues.
+        From `load_books`; the package's own otherwise. An utterance in a language without a book is not read.
     """
     books = load_books() if books is None else books
     found: list[Cue] = []
+    read: set[tuple[Channel, int]] = set()
     for utterance in utterances:
         if said(utterance) and utterance.transcript:
             book = books.get(language or utterance.transcript.language)
             if book is not None:
                 found += _in_utterance(utterance, book)
-    return Cues(tuple(found))
+                read.add((utterance.channel, utterance.index))
+    return Cues(tuple(found), frozenset(read))
 
 
 def _in_utterance(utterance: ScoredUtterance, book: PhraseBook) -> Sequence[Cue]:

@@ -117,6 +117,7 @@ class Signal:
     sd : float
         Standard deviation of `value` as a measurement; not used where it was not measured.
     measured : bool
+        What rests on phrases is not where most words are in a language without them.
     quotes : tuple of Quote
         The words that it rests on.
     """
@@ -272,6 +273,14 @@ def _of_words(caller: Sequence[ScoredUtterance], cues: Cues) -> Iterable[Signal]
     if not words:
         return
     sd = 0.1 + 0.3 * math.exp(-words / 40.0)
+    requests = sum(u.human_request is not None for u in caller)
+    asked = tuple(cue.quote for cue in cues.of("human_request"))
+    is_read = cues.cover(caller)
+    if is_read or requests:
+        value = _saturating(max(requests, len(asked)))
+        yield Signal(name="human_request", value=value, sd=sd / 2, measured=True, quotes=asked)
+    if not is_read:
+        return
     second_half = {(u.channel, u.index) for u in caller[len(caller) // 2 :]}
     everywhere = {(u.channel, u.index) for u in caller}
     for name, kind, where in (
@@ -282,11 +291,6 @@ def _of_words(caller: Sequence[ScoredUtterance], cues: Cues) -> Iterable[Signal]
         hits = [cue for cue in cues.of(kind) if cue.place in where]
         quotes = tuple(cue.quote for cue in hits)
         yield Signal(name=name, value=_saturating(len(hits)), sd=sd, measured=True, quotes=quotes)
-    requests = [u for u in caller if u.human_request is not None]
-    asked = tuple(cue.quote for cue in cues.of("human_request"))
-    yield Signal(
-        name="human_request", value=_saturating(max(len(requests), len(asked))), sd=sd / 2, measured=True, quotes=asked
-    )
     late = {(u.channel, u.index) for u in caller[-max(3, math.ceil(len(caller) / 3)) :]}
     for name in ("resolved", "thanks"):
         last = tuple(cue.quote for cue in cues.of(name) if cue.place in late)
@@ -294,7 +298,7 @@ def _of_words(caller: Sequence[ScoredUtterance], cues: Cues) -> Iterable[Signal]
 
 
 def _of_course(heard: Sequence[ScoredUtterance], cues: Cues, turns: TurnTaking) -> Iterable[Signal]:
-    if any(said(u) for u in heard):
+    if cues.cover(heard):
         asked = cues.of("transfer", "transferred")
         yield Signal(
             name="transfers",

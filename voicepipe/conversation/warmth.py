@@ -84,7 +84,8 @@ class WarmthItem:
     name : str
         One of `ITEMS`.
     score : float or None
-        0..1; None where it could not be measured or was not called for.
+        0..1; None where it could not be measured or was not called for; what rests on words also where most of the
+        agent's are in a language without phrases.
     weight : float
     quotes : tuple of Quote
         The agent's words that count, for and against.
@@ -148,12 +149,14 @@ def measure_warmth(
     heard = in_time(utterances)
     agent = [u for u in heard if u.channel is Channel.AGENT]
     items = {"patience": _patience(cues, turns, config=config)}
-    if sum(count_words(said(u)) for u in agent) < config.least_words:
-        why = (
-            "One mixed track: nobody knows which words are the agent's."
-            if turns.side(Channel.MIXED)
-            else "Too few words of the agent were transcribed."
-        )
+    why = None
+    if turns.side(Channel.MIXED):
+        why = "One mixed track: nobody knows which words are the agent's."
+    elif sum(count_words(said(u)) for u in agent) < config.least_words:
+        why = "Too few words of the agent were transcribed."
+    elif not cues.cover(agent):
+        why = "There are no phrases for the agent's language."
+    if why:
         items |= {name: (None, (), why) for name in ITEMS if name != "patience"}
     else:
         items |= {
