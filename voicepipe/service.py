@@ -12,6 +12,7 @@ from voicepipe import __version__
 from voicepipe.config import Settings
 from voicepipe.conversation.cues import load_books
 from voicepipe.conversation.handoff import handoff
+from voicepipe.conversation.spurts import TurnConfig
 from voicepipe.conversation.wording import Quote
 from voicepipe.counting import counted
 from voicepipe.events.calls import CallEndedEvent, CallStartedEvent, build_call_ended, build_call_started
@@ -69,6 +70,11 @@ Told = tuple[CallEvent, RerouteEvent | None]
 """One thing that a call tells, and the reroute that it causes, if it is an episode."""
 
 
+def turns_of(settings: Settings) -> TurnConfig:
+    """Return how turns are told of utterances that were cut by these settings."""
+    return TurnConfig(padding_s=settings.analysis.segmenter.padding_s)
+
+
 class Listener:
     """Loaded models and the settings they are used with: listens to calls.
 
@@ -86,6 +92,8 @@ class Listener:
         What every event says of its origin.
     books : mapping of str to PhraseBook
         By what the handoff finds its quotes.
+    turns : TurnConfig
+        By what the turns of its utterances are told.
     request_languages : tuple of str
         ISO 639-1 codes of the languages in which requests for a person are known.
 
@@ -111,6 +119,7 @@ class Listener:
         )
         self.request_languages = words.intent.languages
         self.books = load_books(settings.conversation_phrases)
+        self.turns = turns_of(settings)
         self.versions = Versions(
             code=__version__,
             model=scorer.model_id,

@@ -19,7 +19,7 @@ from voicepipe.events.reroute import Versions
 from voicepipe.gateways.server import LiveServer
 from voicepipe.pipeline.pool import CallPool
 from voicepipe.ports import CallObserver
-from voicepipe.service import Courier, Listener, RerouteTeller
+from voicepipe.service import Courier, Listener, RerouteTeller, turns_of
 from voicepipe.telemetry import Telemetry, Waiting
 from voicepipe.types import CallEvent, CallStarted, CallSummary, StoreError
 from voicepipe.web.app import console_routes
@@ -137,6 +137,7 @@ async def _serve(settings: Settings, *, say: Say) -> bool:
             calm=lambda: listener.models.calm if listener else None,
             model_id=lambda: listener.versions.model if listener else None,
             books=load_books(settings.conversation_phrases),
+            turns=turns_of(settings),
             false_alarms_per_100_call_hours=settings.analysis.episode.false_alarms_per_100_call_hours,
             on_failure=telemetry.on_failure,
         )

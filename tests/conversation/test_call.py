@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from tests.conversation.dialogues import LANGUAGES, caller_and_agent, dialogues
-from voicepipe.conversation import handoff, measure_conversation
+from tests.conversation.dialogues import LANGUAGES, caller_and_agent, dialogues, utterance
+from voicepipe.conversation import TurnConfig, handoff, measure_conversation
 from voicepipe.conversation.silence import SilenceReason
 from voicepipe.types import Channel
 
@@ -31,6 +31,16 @@ def test_words_that_ask_to_wait_make_the_silence_the_agents() -> None:
     turns = measure_conversation([*heard, shifted], duration_s=35.0, channels=(C, A)).turns
     assert turns.silences is not None
     assert [(s.owner, s.reason) for s in turns.silences] == [(A, SilenceReason.HOLD)]
+
+
+@pytest.mark.parametrize("padding_s", [0.0, 0.16, 0.32, 0.45])
+def test_latency_is_what_it_is_whatever_the_segmenter_keeps_around_speech(padding_s: float) -> None:
+    spans = [(C, 1.0, 5.0), (A, 5.4, 9.4), (C, 9.8, 14.0), (A, 14.4, 18.6)]
+    heard = [utterance(c, k // 2, a - padding_s, b + padding_s) for k, (c, a, b) in enumerate(spans)]
+    config = TurnConfig(padding_s=padding_s)
+    turns = measure_conversation(heard, duration_s=20.0, channels=(C, A), config=config).turns
+    assert turns.overlap_s == pytest.approx(0.0)
+    assert [side.latency_median_s for side in turns.sides] == pytest.approx([0.4, 0.4])
 
 
 def test_a_very_long_call_takes_a_moment() -> None:

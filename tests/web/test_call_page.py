@@ -7,7 +7,8 @@ import pytest
 
 from tests.events.calls import make_call
 from tests.web.dialogue import keep_long_call, make_long_call
-from tests.web.scene import NOW, PAST_CALL, Scene, call_of
+from tests.web.scene import NOW, PAST_CALL, TOKENS, Scene, call_of
+from voicepipe.conversation import TurnConfig
 from voicepipe.types import (
     Basis,
     CallStarted,
@@ -280,6 +281,18 @@ def test_measures_are_kept_until_the_call_changes() -> None:
     assert measures.of(replace(live, utterances=said[:-1])) is measured
     withdrawn = replace(live, call=replace(live.call, basis=Basis.WITHDRAWN))
     assert measures.of(withdrawn) is not measured
+
+
+def test_turns_are_told_with_the_padding_of_the_settings(scene: Scene) -> None:
+    def told() -> tuple[str, float]:
+        page = scene.client("supervisor").get(f"/console/call/story/{PAST_CALL}").text
+        bearer = {"authorization": f"Bearer {TOKENS['supervisor']}"}
+        answer = scene.client().get(f"/api/v1/calls/{PAST_CALL}", headers=bearer).json()
+        return re.findall(r"[\d.]+ s \(median\)", page)[0], answer["measures"]["silence_s"]
+
+    assert told() == ("1.3 s (median)", 48.98)
+    scene.console.turns = TurnConfig(padding_s=0.0)
+    assert told() == ("1.0 s (median)", 45.5)
 
 
 def test_a_timeline_has_two_lanes_and_stress_for_one() -> None:

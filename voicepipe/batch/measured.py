@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voicepipe.batch.lines import CONVERSATION, Line, read_utterance
-from voicepipe.conversation import Conversation, Handoff, measure_conversation
+from voicepipe.conversation import Conversation, Handoff, TurnConfig, measure_conversation
 from voicepipe.conversation.satisfaction import ServiceEstimate, Signal, measure_length, rate
 from voicepipe.conversation.silence import SilenceReason
 from voicepipe.conversation.turns import SideTalk
@@ -19,7 +19,13 @@ from voicepipe.speech.phrases import PhraseBook
 from voicepipe.types import Channel
 
 
-def measured(call: Line, told: Sequence[Line], *, books: Mapping[str, PhraseBook] | None = None) -> Line:
+def measured(
+    call: Line,
+    told: Sequence[Line],
+    *,
+    books: Mapping[str, PhraseBook] | None = None,
+    turns: TurnConfig | None = None,
+) -> Line:
     """Return a call's own line with what its conversation was like.
 
     That is ``columns``: of the table of calls, by name, texts of JSON not yet written as such; and ``signals``: those
@@ -34,6 +40,8 @@ def measured(call: Line, told: Sequence[Line], *, books: Mapping[str, PhraseBook
         Its other lines.
     books : mapping of str to PhraseBook, optional
         A centre's own phrases; those of the package otherwise.
+    turns : TurnConfig, optional
+        As for `voicepipe.conversation.measure_conversation`.
     """
     conversation: Line = {"error": None, "columns": {}, "signals": []}
     try:
@@ -43,6 +51,7 @@ def measured(call: Line, told: Sequence[Line], *, books: Mapping[str, PhraseBook
             channels=[Channel(channel) for channel in call["channels"]],
             language=call["language"],
             books=books,
+            config=turns,
         )
     except Exception as error:
         conversation["error"] = (

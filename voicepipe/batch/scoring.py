@@ -96,7 +96,7 @@ class Scorer:
             "config": versions.config,
             "voicepipe": versions.code,
         }
-        return [*told, measured(call | known, told, books=self._listener.books)]
+        return [*told, measured(call | known, told, books=self._listener.books, turns=self._listener.turns)]
 
 
 @contextlib.contextmanager

@@ -4,5 +4,6 @@ from voicepipe.conversation.call import Conversation, measure_conversation
 from voicepipe.conversation.cues import load_books
 from voicepipe.conversation.handoff import handoff
 from voicepipe.conversation.note import Handoff
+from voicepipe.conversation.spurts import TurnConfig
 
-__all__ = ["Conversation", "Handoff", "handoff", "load_books", "measure_conversation"]
+__all__ = ["Conversation", "Handoff", "TurnConfig", "handoff", "load_books", "measure_conversation"]

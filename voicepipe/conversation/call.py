@@ -7,6 +7,7 @@ from voicepipe.conversation.cues import find_cues
 from voicepipe.conversation.handoff import handoff
 from voicepipe.conversation.note import Handoff
 from voicepipe.conversation.satisfaction import ServiceEstimate, estimate_service
+from voicepipe.conversation.spurts import TurnConfig
 from voicepipe.conversation.trend import StressTrend, measure_trend
 from voicepipe.conversation.turns import TurnTaking, measure_turns
 from voicepipe.conversation.warmth import Warmth, measure_warmth
@@ -44,6 +45,7 @@ def measure_conversation(
     queue_median_s: float | None = None,
     ended: bool = True,
     books: Mapping[str, PhraseBook] | None = None,
+    config: TurnConfig | None = None,
 ) -> Conversation:
     """Measure one conversation.
 
@@ -63,11 +65,18 @@ def measure_conversation(
         False while the call goes on.
     books : mapping of str to PhraseBook, optional
         From `voicepipe.conversation.cues.load_books`, with a centre's own phrases; the package's own otherwise.
+    config : TurnConfig, optional
+        With the padding of the segmenter that cut the utterances.
     """
     heard = in_time(utterances)
     cues = find_cues(heard, language=language, books=books)
     turns = measure_turns(
-        heard, duration_s=duration_s, channels=channels, holds=cues.places("hold"), questions=cues.closing("question")
+        heard,
+        duration_s=duration_s,
+        channels=channels,
+        holds=cues.places("hold"),
+        questions=cues.closing("question"),
+        config=config,
     )
     stress = measure_trend(heard, turns=turns.turns)
     return Conversation(

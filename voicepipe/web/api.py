@@ -53,7 +53,7 @@ class _Api:
     """What all places of the API share."""
 
     def __init__(self, console: Console) -> None:
-        self._measures = Measures(console.books)
+        self._measures = Measures(console.books, turns=console.turns)
         see_call = Permission.SEE_CALL
         self._places = [
             ApiPlace(

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from voicepipe.conversation.call import Conversation
+from voicepipe.conversation.spurts import TurnConfig
 from voicepipe.events.inquiries import kept_call
 from voicepipe.speech.phrases import PhraseBook
 from voicepipe.types import Channel, ScoredUtterance
@@ -96,11 +97,13 @@ class Measures:
     Parameters
     ----------
     books : mapping of str to PhraseBook, optional
+    turns : TurnConfig, optional
         As for `voicepipe.web.story.measure`.
     """
 
-    def __init__(self, books: Mapping[str, PhraseBook] | None = None) -> None:
+    def __init__(self, books: Mapping[str, PhraseBook] | None = None, *, turns: TurnConfig | None = None) -> None:
         self._books = books
+        self._turns = turns
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Measured] = OrderedDict()
 
@@ -114,7 +117,7 @@ class Measures:
                 if kept.heard == heard or (story.is_live and age_s < max(_FRESH_S, _FRESH_PER_COST * kept.cost_s)):
                     return kept.conversation
             began_s = time.monotonic()
-            conversation = measure(story, books=self._books)
+            conversation = measure(story, books=self._books, turns=self._turns)
             now_s = time.monotonic()
             self._kept[story.call.call_id] = _Measured(
                 epoch=story.epoch, heard=heard, at_s=now_s, cost_s=now_s - began_s, conversation=conversation
@@ -139,7 +142,7 @@ class _CallPages:
     """What the pages of all calls share."""
 
     def __init__(self, console: Console) -> None:
-        self._measures = Measures(console.books)
+        self._measures = Measures(console.books, turns=console.turns)
 
     async def show(self, request: Request) -> Response:
         """Answer with the page."""

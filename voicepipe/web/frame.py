@@ -10,6 +10,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from voicepipe.conversation.spurts import TurnConfig
 from voicepipe.events.store import Store
 from voicepipe.speech.phrases import PhraseBook
 from voicepipe.stress.calm import CalmReference
@@ -51,6 +52,8 @@ class Console:
         The operator's budget.
     books : mapping of str to PhraseBook, optional
         By what the handoff finds its quotes; those of the package otherwise.
+    turns : TurnConfig, optional
+        With the padding of the segmenter that cuts the calls.
     on_failure : callable
         Is told where an error was survived, and which.
     languages : Languages
@@ -71,6 +74,7 @@ class Console:
     false_alarms_per_100_call_hours: float
     on_failure: Callable[[str, Exception], None]
     books: Mapping[str, PhraseBook] | None = None
+    turns: TurnConfig | None = None
     languages: Languages = field(default_factory=Languages.load)
     sessions: Sessions = field(init=False)
     noted: OrderedDict[tuple[str, str, str], datetime] = field(init=False, default_factory=OrderedDict)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from voicepipe.conversation.call import Conversation, measure_conversation
+from voicepipe.conversation.spurts import TurnConfig
 from voicepipe.conversation.wording import in_time
 from voicepipe.events.inquiries import KeptCall, KeptEpisode
 from voicepipe.speech.phrases import PhraseBook
@@ -111,7 +112,9 @@ def past_story(kept: KeptCall) -> Story:
     )
 
 
-def measure(story: Story, *, books: Mapping[str, PhraseBook] | None = None) -> Conversation:
+def measure(
+    story: Story, *, books: Mapping[str, PhraseBook] | None = None, turns: TurnConfig | None = None
+) -> Conversation:
     """Measure the conversation of a story; takes about a third of a second for one of two hours."""
     return measure_conversation(
         story.utterances,
@@ -120,6 +123,7 @@ def measure(story: Story, *, books: Mapping[str, PhraseBook] | None = None) -> C
         language=story.language,
         ended=not story.is_live,
         books=books,
+        config=turns,
     )
 
 
