@@ -232,6 +232,67 @@ def test_a_name_is_known_again() -> None:
 @pytest.mark.parametrize(
     "said",
     [
+        "Вы можете написать заявление на имя директора.",
+        "С вами говорит специалист поддержки.",
+        "с вами говорит специалист поддержки",
+        "Давно вас беспокоит эта проблема?",
+        "ФИО полностью, пожалуйста",
+        "Имя и фамилия абонента",
+        "Это говорит о том, что платёж завис",
+        "Оформите на фамилию жены",
+        "You're speaking with technical support",
+        "I am called every day",
+    ],
+)
+def test_plain_words_behind_what_may_announce_a_name_stay(said: str) -> None:
+    assert masked(said, channel=AGENT) == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Заявление на имя <Анны>",
+        "С вами говорит <Анна>, банк Восток",
+        "Вас беспокоит <Ольга Ким>",
+        "Это говорит <Мария>.",
+        "ФИО: <Ким Олег>",
+        "с вами говорит <анна петрова>",
+        "заявление на имя <иванова>",
+        "меня зовут <мария>",
+        "You're speaking with <Emily>",
+    ],
+)
+def test_names_behind_what_may_announce_one_go(said: str) -> None:
+    assert masked(re.sub("[<>]", "", said)) == re.sub("<.*>", "[name]", said)
+
+
+def test_a_supervisor_whom_an_application_was_addressed_to_is_asked_for() -> None:
+    read(
+        [
+            (AGENT, "Заявление пишется на имя руководителя.", "Заявление пишется на имя руководителя."),
+            (CALLER, "Позовите руководителя.", "Позовите руководителя."),
+        ]
+    )
+
+
+def test_a_name_in_lower_case_is_known_again_where_everything_is() -> None:
+    read(
+        [
+            (CALLER, "меня зовут мария", "меня зовут [name]"),
+            (AGENT, "очень приятно мария", "очень приятно [name]"),
+        ]
+    )
+    read(
+        [
+            (CALLER, "Моя фамилия изменилась после свадьбы", "Моя фамилия [name] после свадьбы"),
+            (CALLER, "Ничего не изменилась ситуация", "Ничего не изменилась ситуация"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         "I am Furious",
         "I AM FURIOUS",
         "I AM FURIOUS BEYOND WORDS",

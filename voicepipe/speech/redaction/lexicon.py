@@ -16,9 +16,9 @@ one another. A new language is one more file:
     that end like such a word ("Jared").
 ``[cues.*]``
     Phrases that say what the next number or words are. ``strong``: they announce it. ``weak``: they are only about the
-    thing. ``maybe``, ``ask``, ``code``: see `voicepipe.speech.redaction.names` and ``addresses``. Of numbers that are
-    nobody's secret: ``label`` ("room"), ``reference`` ("order number"), ``quantity`` ("how many"), ``extension``.
-    ``dictation``: "write this down". English phrases are taken with "'s", too.
+    thing. ``cased``, ``maybe``, ``ask``, ``code``: see `voicepipe.speech.redaction.names` and ``addresses``. Of numbers
+    that are nobody's secret: ``label`` ("room"), ``reference`` ("order number"), ``quantity`` ("how many"),
+    ``extension``. ``dictation``: "write this down". English phrases are taken with "'s", too.
 
 A word may end, or begin, in ``*``: any ending, any beginning.
 """

@@ -1,7 +1,8 @@
 """Names and passwords: found by what announces them, and names by a title or a patronymic.
 
-Cues of names in the language files: ``strong`` announces ("my name is"), ``maybe`` does where the words that follow
-look like a name ("this is ... speaking"), ``ask`` is a question that the other side answers.
+Cues of names in the language files: ``strong`` announces ("my name is"), ``cased`` does where a capital or the form of
+a surname follows ("на имя ..."), ``maybe`` where the words that follow look like a name ("this is ... speaking"),
+``ask`` is a question that the other side answers.
 A name that was found once in a call is found again by its words alone.
 """
 
@@ -54,8 +55,10 @@ def find_names(
     spans: list[Span] = []
     named = [cue for cue in cues if cue.kind == Kind.NAME]
     for cue in named:
-        if cue.strength in ("strong", "maybe"):
+        if cue.strength in ("strong", "cased", "maybe"):
             found = _name_after(tokens, cue.last, strict=cue.strength == "maybe")
+            if found and cue.strength == "cased" and not tokens.is_cased(found[0]):
+                found = found if any(_is_surname(tokens, place) for place in range(*found)) else None
         elif cue.last < len(tokens) and tokens.words[cue.last] in _IS:  # "my mother's maiden name is ..."
             found = _name_after(tokens, cue.last, strict=False)
         else:
@@ -77,13 +80,18 @@ def find_names(
 
 
 def name_words(text: str, spans: Sequence[Span]) -> frozenset[str]:
-    """Return the words of the names in a text by which they are known again, spelled ones put together."""
-    found = set()
+    """Return the words of the names in a text by which they are known again, spelled ones put together.
+
+    Words in lower case are none of them, unless the text has no capitals.
+    """
+    found: set[str] = set()
+    cased = text != text.lower()
     for span in spans:
         if span.kind == Kind.NAME:
             said = re.findall(r"[^\W\d_]+", text[span.start : span.end])
             spelled = len(said) >= _FEWEST_SPELLED and all(len(word) == 1 for word in said)
-            found |= {"".join(said)} if spelled else {word for word in said if len(word) >= _SHORTEST_AGAIN}
+            words = {word for word in said if len(word) >= _SHORTEST_AGAIN and not (cased and word.islower())}
+            found |= {"".join(said)} if spelled else words
     return frozenset(found)
 
 
