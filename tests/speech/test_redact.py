@@ -293,6 +293,30 @@ def test_a_name_in_lower_case_is_known_again_where_everything_is() -> None:
 @pytest.mark.parametrize(
     "said",
     [
+        "我姓<王>，叫<王小明>。",
+        "免贵姓<王>，叫<王小明>",
+        "我姓<陈>，叫<陈美玲>，住在北京",
+        "我姓<王>，名<小明>",
+        "我姓<王>,名叫<小明>",
+        "我姓<王>，叫主管",
+        "我姓<王>，叫经理来",
+        "我姓<王>，名下有三张卡",
+    ],
+)
+def test_a_chinese_name_goes_behind_the_surname(said: str) -> None:
+    assert masked(re.sub("[<>]", "", said)) == re.sub("<.*?>", "[name]", said)
+
+
+@pytest.mark.parametrize("said", ["我姓王，叫王小明。", "我姓王，名小明。"])
+def test_a_chinese_name_is_known_again(said: str) -> None:
+    redactor = Redactor()
+    masked(said, redactor=redactor)
+    assert masked("对，王小明", redactor=redactor) == "对，[name]"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         "I am Furious",
         "I AM FURIOUS",
         "I AM FURIOUS BEYOND WORDS",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from voicepipe.speech.redaction.kinds import Kind, Span
-from voicepipe.speech.redaction.lexicon import ROLE, SENTENCE_END, Cue, Tokens
+from voicepipe.speech.redaction.lexicon import HAN, ROLE, SENTENCE_END, Cue, Tokens
 
 _LINK, _FILLER = ROLE["link"], ROLE["filler"]
 _NOT_NAME, _AFTER_NAME, _SPEAKS = ROLE["not_name"], ROLE["after_name"], ROLE["speaks"]
@@ -34,6 +34,7 @@ _FEWEST_SPELLED = 5
 _SHORTEST_AGAIN = 3
 _PASSWORD_IS = frozenset({"is", "was", "it's", "password's", "это", "такой", "是", "为", ":", "—"})
 _IS = frozenset({"is", "was", "it's", "это", "是"})
+_CALLED = frozenset({"叫", "名"})
 
 
 def find_names(
@@ -65,9 +66,9 @@ def find_names(
             continue
         if found:
             spans.append(Span(*tokens.places(*found), Kind.NAME))
-            if tokens.words[found[1] : found[1] + 1] == ["叫"]:  # "我姓欧阳叫欧阳建国"
-                again = _name_after(tokens, found[1] + 1, strict=False)
-                spans += [Span(*tokens.places(*again), Kind.NAME)] if again else []
+            called = _called(tokens, found[1])  # "我姓欧阳叫欧阳建国"
+            again = _name_after(tokens, called, strict=False) if called else None
+            spans += [Span(*tokens.places(*again), Kind.NAME)] if again else []
     spans.extend(_titled(tokens))
     if tokens.seen & _AFTER_NAME or (answer and fresh) or "it's" in tokens.words[1:5]:
         spans.extend(_introduced(tokens, answer=answer and fresh))
@@ -79,25 +80,41 @@ def find_names(
     return spans
 
 
+def _called(tokens: Tokens, index: int) -> int:
+    """Return the token behind "叫" or "名", with or without a comma before it, 0 where there is none."""
+    first = index + (tokens.words[index : index + 1] in (["，"], [","]))
+    last = first
+    while last < len(tokens) and tokens.words[last] in _CALLED:
+        last += 1
+    return last if last > first else 0
+
+
 def name_words(text: str, spans: Sequence[Span]) -> frozenset[str]:
     """Return the words of the names in a text by which they are known again, spelled ones put together.
 
-    Words in lower case are none of them, unless the text has no capitals.
+    Words in lower case are none of them, unless the text has no capitals. A Chinese surname and the given name are put
+    together, too: "我姓王，名小明".
     """
     found: set[str] = set()
-    cased = text != text.lower()
+    han, cased = "", text != text.lower()
     for span in spans:
         if span.kind == Kind.NAME:
             said = re.findall(r"[^\W\d_]+", text[span.start : span.end])
             spelled = len(said) >= _FEWEST_SPELLED and all(len(word) == 1 for word in said)
             words = {word for word in said if len(word) >= _SHORTEST_AGAIN and not (cased and word.islower())}
             found |= {"".join(said)} if spelled else words
-    return frozenset(found)
+            han += "".join(re.findall(f"[{HAN}]", text[span.start : span.end]))
+    return frozenset(found | {han} if len(han) >= _SHORTEST_AGAIN else found)
 
 
 def _known(tokens: Tokens, known: frozenset[str]) -> Iterator[Span]:
     """Yield the words of names that the call has heard, in the same case, and what spells them."""
     for index in range(len(tokens)):
+        if tokens.roles[index] & ROLE["surname"]:
+            start = tokens.starts[index]
+            yield from (
+                Span(start, start + len(name), Kind.NAME) for name in known if tokens.text.startswith(name, start)
+            )
         if tokens.sorts[index] != "w":
             continue
         word = tokens.text[tokens.starts[index] : tokens.ends[index]]
