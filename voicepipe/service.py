@@ -10,6 +10,7 @@ from typing import Self
 
 from voicepipe import __version__
 from voicepipe.config import Settings
+from voicepipe.consent import decide
 from voicepipe.conversation.cues import load_books
 from voicepipe.conversation.handoff import handoff
 from voicepipe.conversation.spurts import TurnConfig
@@ -126,6 +127,10 @@ class Listener:
             config=settings.digest(),
             transcriber=f"whisper-{settings.whisper_model}-{transcriber.arithmetic}",
         )
+
+    def may_read(self, call: Call) -> bool:
+        """Tell whether the consent of a call allows for more of its words than to write them down."""
+        return decide(call, config=self._settings.analysis.consent).words
 
     def listen(self, media: Iterable[MediaEvent], *, together: int = 1) -> Iterator[Told]:
         """Analyse one call; see `voicepipe.pipeline.call.analyze_call`."""

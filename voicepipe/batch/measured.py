@@ -25,6 +25,7 @@ def measured(
     *,
     books: Mapping[str, PhraseBook] | None = None,
     turns: TurnConfig | None = None,
+    words: bool = True,
 ) -> Line:
     """Return a call's own line with what its conversation was like.
 
@@ -42,6 +43,9 @@ def measured(
         A centre's own phrases; those of the package otherwise.
     turns : TurnConfig, optional
         As for `voicepipe.conversation.measure_conversation`.
+    words : bool
+        False: without consent words are written down and not judged; no phrases are looked for, and nothing is handed
+        on.
     """
     conversation: Line = {"error": None, "columns": {}, "signals": []}
     try:
@@ -50,7 +54,7 @@ def measured(
             duration_s=call["duration_s"],
             channels=[Channel(channel) for channel in call["channels"]],
             language=call["language"],
-            books=books,
+            books=books if words else {},
             config=turns,
         )
     except Exception as error:
@@ -59,7 +63,7 @@ def measured(
             "columns are filled, please report it."
         )
     else:
-        conversation["columns"] = _columns(found) | _handoff(found.handoff)
+        conversation["columns"] = _columns(found) | (_handoff(found.handoff) if words else {})
         conversation["signals"] = [_signal(signal) for signal in found.service.signals if signal.measured]
     return call | {CONVERSATION: conversation}
 

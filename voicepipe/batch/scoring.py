@@ -13,7 +13,7 @@ from voicepipe.config import Settings
 from voicepipe.gateways.files import FileSource
 from voicepipe.pipeline.call import MOST_TOGETHER
 from voicepipe.service import Listener, Told
-from voicepipe.types import AudioInputError, CallSummary, Episode, ScoredUtterance, VoicepipeError
+from voicepipe.types import AudioInputError, Call, CallSummary, Episode, ScoredUtterance, VoicepipeError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Scorer:
         return Outcome(
             item=item,
             call_id=summary.call.call_id,
-            text=lines.dump(self._lines(story, item=item, error=error)),
+            text=lines.dump(self._lines(story, call=summary.call, item=item, error=error)),
             summary=summary,
             reroutes=sum(reroute is not None and reroute.kind == "requested" for _, reroute in story),
             stage=stage,
@@ -83,20 +83,21 @@ class Scorer:
             story=tuple(story) if self._keep_story else (),
         )
 
-    def _lines(self, story: Iterable[Told], *, item: Item, error: str | None) -> list[lines.Line]:
+    def _lines(self, story: Iterable[Told], *, call: Call, item: Item, error: str | None) -> list[lines.Line]:
         """Return the call's lines; the call's own also says what the tables and ``--resume`` need to know."""
-        *told, call = call_lines(story, path=item.path, error=error)
-        versions = self._listener.versions
+        *told, last = call_lines(story, path=item.path, error=error)
+        versions, may_read = self._listener.versions, self._listener.may_read(call)
         known = {
             "own": dict(item.own),
-            lines.REQUEST_LANGUAGES: self._listener.request_languages,
+            lines.REQUEST_LANGUAGES: self._listener.request_languages if may_read else (),
             "identity": item.identity,
             "stress_model": versions.model,
             "transcriber": versions.transcriber,
             "config": versions.config,
             "voicepipe": versions.code,
         }
-        return [*told, measured(call | known, told, books=self._listener.books, turns=self._listener.turns)]
+        listener = self._listener
+        return [*told, measured(last | known, told, books=listener.books, turns=listener.turns, words=may_read)]
 
 
 @contextlib.contextmanager
