@@ -159,6 +159,14 @@ def queue_of_call(connection: Connection, call_id: str) -> tuple[str | None] | N
     return None if row is None else (row[0],)
 
 
+def unended_calls(connection: Connection, *, before: datetime) -> tuple[str, ...]:
+    """Return the live calls that began before a time and have no end, oldest first; recordings are not among them."""
+    calls = tables.calls.c
+    query = sa.select(calls.call_id).where(calls.duration_s.is_(None), calls.gateway != "file")
+    older = query.where(calls.started_at < text_of(before)).order_by(calls.started_at)
+    return tuple(connection.execute(older).scalars())
+
+
 def kept_call(connection: Connection, call_id: str) -> KeptCall | None:
     """Return all that is kept of a call; None where it is not known."""
     calls, utterances, episodes = tables.calls, tables.utterances, tables.episodes

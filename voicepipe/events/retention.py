@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from voicepipe.events.config import RetentionConfig
+from voicepipe.events.interrupted import end_interrupted
 from voicepipe.events.store import Clock, Store
 from voicepipe.types import StoreError
 
@@ -14,6 +15,8 @@ _PAUSE_S = 0.05
 
 class Retention:
     """Looks at once, then every `RetentionConfig.every_s`, for what is due, in a thread of its own.
+
+    First it ends the calls that a process left behind, so that they are over before their time is.
 
     Parameters
     ----------
@@ -79,6 +82,7 @@ class Retention:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
+                end_interrupted(self._store, now=self._clock())
                 self.run_once()
             except StoreError as error:
                 self._on_failure(error)
