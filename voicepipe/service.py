@@ -55,9 +55,6 @@ from voicepipe.types import (
     StoreError,
 )
 
-FEEDBACK_GROUP = "voicepipe-feedback"
-"""Consumer group that shares the answers of supervisors among all running services."""
-
 _LATE = timedelta(minutes=1)
 """How far the nodes' clocks may be apart, and a call's beginning from where it is written down."""
 
@@ -203,7 +200,7 @@ class Courier:
             if kafka is not None:
                 self._feedback = FeedbackListener(
                     self._store,
-                    connect=partial(KafkaGroupReader, kafka, topic=FEEDBACK_TOPIC, group=FEEDBACK_GROUP),
+                    connect=partial(KafkaGroupReader, kafka, topic=FEEDBACK_TOPIC, group=kafka.feedback_group),
                     backoff=self._backoff,
                     rng=random.Random(),  # noqa: S311
                 )

@@ -43,6 +43,12 @@ class KafkaConfig(BaseModel):
     publish_timeout_s: float = Field(
         default=15.0, gt=0.0, description="Longest wait for acknowledgements before a batch is sent again."
     )
+    feedback_group: str = Field(
+        default="voicepipe-feedback",
+        min_length=1,
+        description="Consumer group that reads what supervisors answered: nodes of one store share it, stores of their "
+        "own need groups of their own.",
+    )
     create_topics: bool = Field(default=True, description="Create missing topics; else only check them.")
     partitions: int = Field(default=6, ge=1, description="Partitions of topics that are created.")
     replication_factor: int = Field(
