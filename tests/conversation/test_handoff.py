@@ -17,7 +17,7 @@ from tests.conversation.dialogues import (
     with_stress,
 )
 from voicepipe.conversation import handoff, load_books
-from voicepipe.conversation.note import MAX_CHARACTERS, MAX_WORDS, Handoff
+from voicepipe.conversation.note import LETTERS_PER_CHARACTER, MAX_CHARACTERS, MAX_WORDS, Handoff
 from voicepipe.conversation.wording import Quote, count_words
 from voicepipe.types import Channel, ScoredUtterance
 
@@ -50,6 +50,21 @@ def _check(found: Handoff, utterances: tuple[ScoredUtterance, ...]) -> None:
         else:
             assert count_words(text) <= MAX_WORDS
             assert len(text.split()) <= MAX_WORDS
+
+
+def test_a_quote_in_hindi_ends_with_a_word() -> None:
+    complaint = "मेरा बिल गलत है और मुझसे दो बार पैसे लिए गए हैं कृपया मेरे पैसे आज ही वापस करें"
+    found = handoff(caller_and_agent("agent: नमस्ते", f"caller: {complaint}", "agent: ठीक है", language="hi"))
+    (cut,) = (quote for quote in found.last_turns if quote.cut_after)
+    assert cut.text == " ".join(complaint.split()[:10])
+
+
+def test_a_note_in_thai_has_room_for_letters() -> None:
+    text = "ผมอยากสอบถามเรื่องบิลค่าโทรศัพท์เดือนนี้ครับ" * 2
+    lines = [f"{side}: {text} {k}" for k in range(3) for side in ("caller", "agent")]
+    found = handoff(caller_and_agent(*lines, language="th"))
+    assert found.wants[0].text == f"{text} 0"
+    assert MAX_CHARACTERS < count_words(found.to_text()) <= MAX_CHARACTERS * LETTERS_PER_CHARACTER
 
 
 def test_no_dialogue_is_lost() -> None:

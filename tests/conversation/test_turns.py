@@ -140,6 +140,21 @@ def test_speech_rate_counts_words_or_characters_of_what_was_transcribed() -> Non
     assert speech_rate([utterance(C, 0, 0.0, 2.0, "too short to tell")]) is None
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "unit", "rate"),
+    [
+        ("hi", "मेरे बिल में दो बार पैसे काटे गए हैं जी", "words", 100.0),
+        ("th", "สวัสดีครับผมชื่อ", "letters", 110.0),
+        ("zh", "我从星期一就在等你们了", "characters", 110.0),
+    ],
+)
+def test_speech_rate_counts_what_a_script_is_read_by(language: str, text: str, unit: str, rate: float) -> None:
+    turns = measure_turns([utterance(C, 0, 0.0, 6.0, text, language=language)], duration_s=7.0, channels=(C,))
+    (side,) = turns.sides
+    assert side.rate_unit == unit
+    assert side.rate_per_min == pytest.approx(rate)
+
+
 def test_nothing_said_is_measured_as_nothing() -> None:
     turns = measure_turns([], duration_s=10.0, channels=BOTH)
     assert turns.agent_talk_ratio is None

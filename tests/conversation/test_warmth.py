@@ -125,6 +125,19 @@ def test_patience_falls_with_interruptions_and_waiting() -> None:
     assert slow < polite
 
 
+def test_the_limits_of_chinese_are_not_those_of_thai() -> None:
+    text = "สวัสดีครับผมอยากสอบถามเรื่องบิลค่าโทรศัพท์เดือนนี้ครับ"
+    heard = [
+        utterance(c, k, 6.0 * (2 * k + (c is C)), 6.0 * (2 * k + (c is C)) + 5.0, text, language="th")
+        for c in (A, C)
+        for k in (0, 1)
+    ]
+    agent = measure_turns(heard, duration_s=24.0, channels=(C, A)).side(A)
+    assert agent is not None
+    assert agent.rate_per_min == pytest.approx(492.0)
+    assert _measure(tuple(heard)).item("patience").score == 1.0
+
+
 def test_what_cannot_be_known_is_not_scored() -> None:
     mixed = [utterance(M, 0, 0.0, 9.0, " ".join(["I'm so sorry to hear that, how can I help you?"] * 3))]
     turns = measure_turns(mixed, duration_s=10.0, channels=(M,))

@@ -168,7 +168,7 @@ CALLS = Table(
         _seconds("agent_longest_turn_s", "Longest turn of the agent."),
         Column("caller_rate_per_min", Kind.NUMBER, "Speech rate of the caller, in rate_unit.", "per min"),
         Column("agent_rate_per_min", Kind.NUMBER, "Speech rate of the agent, in rate_unit.", "per min"),
-        _text("rate_unit", "words, or characters in a language written without spaces."),
+        _text("rate_unit", "words; characters of Chinese and Japanese, letters of others written without spaces."),
         # Warmth: words and turn-taking of the agent only.
         _score("warmth", "Agent's warmth, from words and turn-taking only."),
         _share("warmth_measured", "Share of its signs, by weight, that could be judged in this call."),

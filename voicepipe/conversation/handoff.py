@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from voicepipe.conversation.cues import Cues, find_cues
 from voicepipe.conversation.note import Handoff, Mood
-from voicepipe.conversation.room import CHARACTERS, WORDS, Room, Sizes, in_order
+from voicepipe.conversation.room import SIZES, Room, Sizes, in_order
 from voicepipe.conversation.salience import (
     REQUEST_WEIGHTS,
     Passage,
@@ -24,7 +24,7 @@ from voicepipe.conversation.salience import (
     request_score,
 )
 from voicepipe.conversation.trend import measure_trend
-from voicepipe.conversation.wording import SPACELESS, Quote, in_time, main_language, tokens
+from voicepipe.conversation.wording import Quote, in_time, main_language, tokens, unit_of
 from voicepipe.speech.phrases import PhraseBook
 from voicepipe.types import Channel, ScoredUtterance
 
@@ -59,7 +59,7 @@ def handoff(
     found = find_cues(heard, language=language, books=books) if cues is None else cues
     spoken = passages(heard, found)
     language = language or main_language(heard)
-    sizes = CHARACTERS if language in SPACELESS else WORDS
+    sizes = SIZES[unit_of(language)]
     room = Room(sizes)
     trend = measure_trend(heard)
     question = _open_question(spoken)

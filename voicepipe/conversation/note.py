@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from voicepipe.conversation.trend import Direction
-from voicepipe.conversation.wording import SPACELESS, Quote, count_words
+from voicepipe.conversation.wording import Quote, Unit, count_words, unit_of
 from voicepipe.types import Channel
 
 LABEL_WORDS = 14
@@ -16,6 +16,13 @@ MAX_WORDS = 120
 MAX_CHARACTERS = 160
 """The same for a language without spaces, counted in characters without punctuation: a Chinese word has about one and
 a half of them, so this is some 110 words."""
+LETTERS_PER_CHARACTER = 3
+"""A Thai word has about four letters and a half: as many more than characters of a Chinese one."""
+_LIMITS: Mapping[Unit, int] = {
+    "words": MAX_WORDS,
+    "characters": MAX_CHARACTERS,
+    "letters": MAX_CHARACTERS * LETTERS_PER_CHARACTER,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +77,9 @@ class Handoff:
     def to_text(self, language: str | None = None) -> str:
         """Return it as a few lines of text: at most `MAX_WORDS` words, or `MAX_CHARACTERS` characters.
 
-        An ellipsis stands where a sentence was cut. Labels in another language than the quotes may take more room:
-        then the oldest of the last turns are left out.
+        Of letters (Thai and its like) there may be `LETTERS_PER_CHARACTER` times as many as characters. An ellipsis
+        stands where a sentence was cut. Labels in another language than the quotes may take more room: then the oldest
+        of the last turns are left out.
 
         Parameters
         ----------
@@ -96,7 +104,7 @@ class Handoff:
         ]
         if self.mood:
             lines.append(f"{label['mood']}: {label[self.mood.direction]} ({self.mood.before:.1f}→{self.mood.now:.1f})")
-        limit = MAX_CHARACTERS if self.language in SPACELESS else MAX_WORDS
+        limit = _LIMITS[unit_of(self.language)]
         for first in range(len(self.last_turns)):
             turns = " ".join(f"{label[turn.channel]}: “{turn.marked}”" for turn in self.last_turns[first:])
             text = "\n".join([*lines, f"{label['last']}: {turns}"])

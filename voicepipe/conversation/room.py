@@ -1,18 +1,19 @@
 """The room of a handoff: how many words each part may take, and what is left of them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from itertools import chain
 
 from voicepipe.conversation.note import (
     LABEL_CHARACTERS,
     LABEL_WORDS,
+    LETTERS_PER_CHARACTER,
     MAX_CHARACTERS,
     MAX_WORDS,
     stands_in,
 )
 from voicepipe.conversation.salience import shorten
-from voicepipe.conversation.wording import Quote, count_words
+from voicepipe.conversation.wording import Quote, Unit, count_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,11 @@ CHARACTERS = Sizes(
     opening=6,
 )
 """Of one without, where each character counts: more are needed to say the same."""
+SIZES: Mapping[Unit, Sizes] = {
+    "words": WORDS,
+    "characters": CHARACTERS,
+    "letters": Sizes(**{name: size * LETTERS_PER_CHARACTER for name, size in asdict(CHARACTERS).items()}),
+}
 
 
 class Room:

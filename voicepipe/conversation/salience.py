@@ -148,7 +148,7 @@ def clip(passage: Passage, *, limit: int, kinds: Iterable[str] = ()) -> Quote:
     ----------
     passage : Passage
     limit : int
-        Most words; a Chinese character counts as one.
+        Most words, as `voicepipe.conversation.wording.count_words` counts.
     kinds : iterable of str
         What must be in it if not all fits; the start of the sentence where it has none of them. It begins with the
         earliest clause from which that of the cue still fits; where that clause is too long, with the cue, or earlier

@@ -24,7 +24,7 @@ import numpy as np
 
 from voicepipe.conversation.silence import Silence, find_silences
 from voicepipe.conversation.spurts import Lanes, Spurt, TurnConfig, find_lane
-from voicepipe.conversation.wording import SPACELESS, count_words, in_time, main_language, said
+from voicepipe.conversation.wording import Unit, count_words, in_time, main_language, said, unit_of
 from voicepipe.types import Channel, ScoredUtterance
 
 
@@ -109,8 +109,8 @@ class SideTalk:
     rate_per_min : float or None
         `rate_unit` per minute of speech, pauses within utterances as the detector hears them left out; None with less
         than 5 s of transcribed speech.
-    rate_unit : str
-        ``words``, or ``characters`` for a language written without spaces.
+    rate_unit : {'words', 'characters', 'letters'}
+        Characters of Chinese and Japanese, letters of another language written without spaces.
     """
 
     channel: Channel
@@ -124,7 +124,7 @@ class SideTalk:
     monologues: int | None
     silence_s: float | None
     rate_per_min: float | None
-    rate_unit: str
+    rate_unit: Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +233,7 @@ def measure_turns(
 
 
 def speech_rate(utterances: Iterable[ScoredUtterance], *, least_s: float = 5.0) -> float | None:
-    """Return words (characters of a language without spaces) per minute of speech; None below `least_s` of it."""
+    """Return words (see `count_words`) per minute of speech; None below `least_s` of it."""
     spoken = [(count_words(said(u)), u.speech_s) for u in utterances if said(u)]
     speech_s = sum(seconds for _, seconds in spoken)
     return 60.0 * sum(words for words, _ in spoken) / speech_s if speech_s >= least_s else None
@@ -308,7 +308,7 @@ def _side(
         monologues=monologues,
         silence_s=sum(s.duration_s for s in measured.silences or () if s.owner is channel) if two_sided else None,
         rate_per_min=speech_rate(utterances),
-        rate_unit="characters" if main_language(utterances) in SPACELESS else "words",
+        rate_unit=unit_of(main_language(utterances)),
     )
 
 

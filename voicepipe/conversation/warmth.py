@@ -49,7 +49,7 @@ class WarmthConfig:
     fast_per_min : mapping of str to float
         Speech rate, by unit, from which the agent rushes; half as much again has no marks. Conversational speech has
         about 150 words a minute in English (160 to 190 is heard as fast) and 240 to 300 characters in Chinese; the
-        agent's rate leaves pauses out and so lies higher.
+        agent's rate leaves pauses out and so lies higher. A rate in letters is not judged.
     """
 
     weights: Mapping[str, float] = field(

@@ -1,18 +1,29 @@
 """Words and sentences of a transcript: how they are counted, and where a sentence ends."""
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
+from voicepipe.speech.word_times import KANA_AND_HAN, UNSPACED
 from voicepipe.types import Channel, ScoredUtterance
 
-SPACELESS = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
-"""ISO 639 codes of languages written without spaces between words: their speech is counted in characters."""
+Unit: TypeAlias = Literal["words", "characters", "letters"]
 
-_CHARACTER = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{_CHARACTER}]|\[[^\[\]\s]*\]|[^\W_{_CHARACTER}]+(?:['’.,\-][^\W_{_CHARACTER}]+)*")
+_UNITS: Mapping[str, Unit] = {
+    **dict.fromkeys(("zh", "yue", "ja"), "characters"),
+    **dict.fromkeys(("th", "lo", "km", "my", "bo"), "letters"),
+}
+"""What speech is counted in, by ISO 639 code, where no spaces are written between words."""
+
+_SIGNS = "".join(sign for sign in map(chr, range(0x300, 0x10000)) if unicodedata.category(sign)[0] == "M")
+_SIGNS += "\u200c\u200d"
+"""What belongs to the letter before it: vowel signs, accents, what joins letters or keeps them apart."""
+_WORD = rf"(?:[^\W_{UNSPACED}]++[{_SIGNS}]*+)++"
+_TOKEN = re.compile(rf"(?=[{UNSPACED}])[^\W_][{_SIGNS}]*+|\[[^\[\]\s]*\]|{_WORD}(?:['’.,\-]{_WORD})*")
 _MARK = re.compile(r"\[[^\[\]\s]*\]")
-_END = re.compile(rf"(?<=[.!?…])[\"»”')]*\s+|(?<=[。！？；])|(?<=[?!.])(?=[{_CHARACTER}])")
+_END = re.compile(rf"(?<=[.!?…])[\"»”')]*\s+|(?<=[。！？；])|(?<=[?!.])(?=[{KANA_AND_HAN}])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +92,21 @@ def said(utterance: ScoredUtterance) -> str:
     return utterance.transcript.text.strip() if utterance.transcript else ""
 
 
+def unit_of(language: str | None) -> Unit:
+    """Return what `count_words` counts in a language (ISO 639 code): letters are those of Thai and its like."""
+    return _UNITS.get(language or "", "words")
+
+
 def tokens(text: str) -> list[re.Match[str]]:
-    """Return the words of a text: runs of letters or digits, single Chinese or Japanese characters, redaction marks."""
+    """Return the words of a text: runs of letters or digits, redaction marks.
+
+    Of a script without spaces (Chinese, Japanese, Thai, ...) each character is one, with the signs on it.
+    """
     return list(_TOKEN.finditer(text))
 
 
 def count_words(text: str) -> int:
-    """Count words; a Chinese or Japanese character counts as one, a redaction mark too."""
+    """Count words; a character of a script without spaces counts as one, a redaction mark too."""
     return len(_TOKEN.findall(text))
 
 

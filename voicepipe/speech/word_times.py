@@ -31,10 +31,11 @@ _QUIET_PCT, _LOUD_PCT = 10, 95
 _OPENING = ("Ps", "Pi")
 _MODIFIERS = ("Mn", "Mc", "Me", "Lm")  # vowel signs, accents, kana's long-vowel mark
 _UNFINISHED = "\ufffd"
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-"""Thai, Lao, Tibetan, Burmese, Khmer, kana and Han: written without spaces."""
+KANA_AND_HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Ranges of characters, as for a set of a regular expression."""
+UNSPACED = f"\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff{KANA_AND_HAN}"
+"""The same of all scripts that are written without spaces: Thai, Lao, Tibetan, Burmese, Khmer, kana and Han."""
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(slots=True)
