@@ -10,7 +10,8 @@ What is masked, in English, Russian and Chinese, written and spoken ("four one o
   a postal code stays, because the next agent needs it, unless it has the form of a card, an identity number or a
   mobile phone;
 * ``[name]`` and ``[address]``, as far as they are announced ("my name is", "I live at") or have a form of their own
-  (a title, a patronymic, house number and street); a name that was found is found again in the same call.
+  (a title, a patronymic, house number and street); a name that was found is found again in the same call, as is an
+  e-mail address.
 
 An utterance that has gone out cannot be taken back. So what announces a number ("can I have your card number?") makes
 the next ones private from their first digit, and after a number that stands at the end of an utterance its
@@ -25,8 +26,8 @@ other words ("for one won one"); the words before "at" where nothing says that a
 A number of up to five digits that is neither announced nor read digit by digit stays, and so does a private number
 that is called an order or a ticket and has no check digits (an account number). What tells a repetition and a known
 name is held in the process and not part of `Redactor.state`: a call that is continued elsewhere masks more numbers
-for a while and does not know the names again. It is a filter for quotes and transcripts, no anonymisation in the
-sense of GDPR, recital 26.
+for a while and does not know the names and e-mail addresses again. It is a filter for quotes and transcripts, no
+anonymisation in the sense of GDPR, recital 26.
 """
 
 import re

@@ -1,9 +1,13 @@
 """E-mail addresses, written and spoken: "anna dot smith at example dot com", "анна собака пример точка ру"."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 from voicepipe.speech.redaction.kinds import Kind, Span
 from voicepipe.speech.redaction.lexicon import ROLE, SENTENCE_END, Cue, Tokens
+from voicepipe.speech.redaction.spoken_numbers import Atom
 
 _AT, _DOT, _JOINER, _TOP, _HOST = ROLE["at"], ROLE["dot"], ROLE["joiner"], ROLE["top_level"], ROLE["mail_host"]
 _NOT_MAILBOX = ROLE["not_mailbox"]
@@ -25,6 +29,16 @@ _MAX_ANNOUNCED = 20
 _MAX_ALONE = 10
 _MAX_BETWEEN = 3
 _FEWEST_SPELLED = 4  # letters that are spelled one by one where nothing announces an address
+
+
+class _Part(NamedTuple):
+    """A word, a number or some letters of a mailbox: tokens `first` to `last`, half open, and what joins it."""
+
+    word: str
+    first: int
+    last: int
+    joined: bool  # to the part before, as only an address is: by a word for a sign, or written together
+    follows: bool  # nothing but a comma or a sign stands between it and the part before
 
 
 def find_emails(
@@ -71,6 +85,89 @@ def find_emails(
             spans = _pieces(tokens, numbers, first, expected=expected, alone=said or answer)
             unfinished = bool(spans)
     return spans, unfinished
+
+
+def mailbox_pairs(tokens: Tokens, atoms: Sequence[Atom], spans: Sequence[Span]) -> frozenset[tuple[str, str]]:
+    """Return the neighbouring words and numbers before the "at" of addresses: what their repetition is known by.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    atoms : sequence of Atom
+        The numbers in the utterance.
+    spans : sequence of Span
+        The addresses.
+    """
+    numbers = {atom.first: atom for atom in atoms}
+    pairs = set()
+    for span in spans:
+        first = last = bisect_left(tokens.starts, span.start)
+        while last < len(tokens) and tokens.starts[last] < span.end and not _is_at(tokens, last):
+            last += 1
+        parts = _parts(tokens, numbers, first, last)
+        pairs |= {(one.word, other.word) for one, other in pairwise(parts) if other.follows}
+    return frozenset(pairs)
+
+
+def find_repeated(tokens: Tokens, atoms: Sequence[Atom], pairs: frozenset[tuple[str, str]]) -> list[Span]:
+    """Return the parts of mailboxes that the call has heard: two that a sign joins, or one of two digits and more.
+
+    Two plain words do not count: "customer.service@..." is no reason to mask "customer service".
+
+    Parameters
+    ----------
+    tokens : Tokens
+    atoms : sequence of Atom
+        The numbers in the utterance.
+    pairs : frozenset of (str, str)
+        See `mailbox_pairs`.
+    """
+    parts = _parts(tokens, {atom.first: atom for atom in atoms}, 0, len(tokens))
+    return [
+        _span(tokens, one.first, other.last)
+        for one, other in pairwise(parts)
+        if other.follows
+        and (one.word, other.word) in pairs
+        and (other.joined or any(part.word.isdecimal() and len(part.word) > 1 for part in (one, other)))
+    ]
+
+
+def _parts(tokens: Tokens, numbers: Mapping[int, Atom], first: int, last: int) -> list[_Part]:
+    """Return the words and numbers of the tokens, neighbouring digits and single letters put together."""
+    parts: list[_Part] = []
+    index, joined, follows = first, False, False
+    while index < last:
+        spelled = _is_single(tokens, index) and any(
+            first <= beside < last and _is_single(tokens, beside) for beside in (index - 1, index + 1)
+        )
+        atom = None if spelled else numbers.get(index)  # "o" is a letter or nought
+        if not atom and (_is_dot(tokens, index) or tokens.roles[index] & _JOINER or _is_sign(tokens, index)):
+            joined = True
+            index += 1
+            continue
+        if not atom and tokens.sorts[index] != "w":
+            follows &= tokens.words[index] in _COMMAS
+            index += 1
+            continue
+        word, end = (atom.digits, atom.last) if atom else (tokens.words[index], index + 1)
+        near = follows and not joined and len(parts[-1].word) < _MAX_MAILBOX
+        before = parts[-1] if near else None
+        alike = before and (before.word.isdecimal() if atom else spelled and _is_single(tokens, before.last - 1))
+        if before and alike:
+            parts[-1] = before._replace(word=before.word + word, last=end)
+        else:
+            parts.append(_Part(word, index, end, joined or tokens.touches(index), follows))
+        index, joined, follows = end, False, True
+    return parts
+
+
+def _is_at(tokens: Tokens, index: int) -> bool:
+    return bool(tokens.roles[index] & _AT) or tokens.words[index] == "@"
+
+
+def _is_sign(tokens: Tokens, index: int) -> bool:
+    within = index + 1 < len(tokens) and tokens.touches(index) and tokens.touches(index + 1)
+    return within and tokens.words[index] in _PUNCTUATION_JOINERS
 
 
 def _spelled(tokens: Tokens, numbers: frozenset[int]) -> list[Span]:

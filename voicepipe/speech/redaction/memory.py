@@ -73,6 +73,7 @@ class Memory:
     def __init__(self, expected: Iterable[Expectation] = (), said: Said | None = None) -> None:
         self.expected: tuple[Expectation, ...] = tuple(expected)
         self.names: frozenset[str] = frozenset()  # words of the names that were said; in the process only
+        self.mailboxes: frozenset[tuple[str, str]] = frozenset()  # neighbours in e-mail addresses; in the process only
         self.han = False  # there was Chinese
         self.tail = ""  # the kind of which the last four digits were asked for
         self.said = said if said is not None else Said()
@@ -80,7 +81,7 @@ class Memory:
     def copy(self) -> "Memory":
         """Return the same, to be changed on its own."""
         other = Memory(self.expected, self.said.copy())
-        other.tail, other.names, other.han = self.tail, self.names, self.han
+        other.tail, other.names, other.mailboxes, other.han = self.tail, self.names, self.mailboxes, self.han
         return other
 
     def of(self, *kinds: str) -> Expectation | None:

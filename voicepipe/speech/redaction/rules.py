@@ -6,7 +6,7 @@ from voicepipe.speech.redaction.addresses import find_addresses
 from voicepipe.speech.redaction.births import find_births
 from voicepipe.speech.redaction.kinds import Kind, Span, find_ibans, find_ids
 from voicepipe.speech.redaction.lexicon import ROLE, Cue, Tokens, lexicon
-from voicepipe.speech.redaction.mail import find_emails
+from voicepipe.speech.redaction.mail import find_emails, find_repeated, mailbox_pairs
 from voicepipe.speech.redaction.memory import PATIENCE, REFERENCE, WHOLE_DIGITS, Expectation, Memory
 from voicepipe.speech.redaction.names import find_names, find_passwords, name_words
 from voicepipe.speech.redaction.numbers import (
@@ -45,6 +45,7 @@ _COUNTED_NEXT = frozenset({"label", "quantity"})
 _TAIL = frozenset({"last", "ending", "ends", "последние", "заканчивается", "оканчивается", "尾", "后"})
 _ANNOUNCING = frozenset({"strong", "cased", "maybe"})
 _MAX_NAMES = 40
+_MAX_MAILBOXES = 40  # pairs of their words
 _INERT = frozenset({REFERENCE, "label", "quantity", "dictation", "extension"})  # they tell of numbers that follow
 _ID_DIGITS = 6  # with letters beside them
 _ID_LENGTH = 8
@@ -75,7 +76,7 @@ def find_private(text: str, memory: Memory, *, channel: Channel) -> tuple[list[S
     telling = (
         tokens.seen & _TELLING or mixed or _is_named(tokens, memory) or "@" in tokens.words or _is_introduced(tokens)
     )
-    if not (atoms or memory.expected or telling) and all(cue.kind in _INERT for cue in cues):
+    if not (atoms or memory.expected or memory.mailboxes or telling) and all(cue.kind in _INERT for cue in cues):
         if cues:
             _remember(memory, tokens, cues, [], [], frozenset(), channel=channel, referred=False, left=frozenset())
         return [], False
@@ -91,6 +92,10 @@ def find_private(text: str, memory: Memory, *, channel: Channel) -> tuple[list[S
     )
     spans, mail_unfinished = find_emails(tokens, numbers, cues, expected=mail is not None, answer=answered)
     mailed = bool(spans)
+    repeated = find_repeated(tokens, atoms, memory.mailboxes) if memory.mailboxes else []
+    if mailed and len(memory.mailboxes) < _MAX_MAILBOXES:
+        memory.mailboxes |= mailbox_pairs(tokens, atoms, spans)
+    spans += repeated
     if "d" in tokens.sorts:
         spans += find_ibans(text, announced=announced_iban) + find_ids(text)
     births, born = find_births(tokens, atoms, cues, expected=memory.of(Kind.DATE_OF_BIRTH))
