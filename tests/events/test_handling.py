@@ -285,6 +285,47 @@ def test_alerts_come_newest_first_by_page_by_queue_and_by_time(store_url: str, c
         assert [alert.call_id for alert in store.alerts(call_id="c2")] == ["c2"]
 
 
+def test_the_inbox_keeps_of_each_queue_what_is_open_then_what_is_unhandled_then_the_newest(
+    store_url: str, clock: Clock
+) -> None:
+    with Store.open(store_url, sinks=(), clock=clock) as store:
+
+        def alert(call_id: str, queue: str | None, at_s: float, *, cleared: bool = False) -> str:
+            event = make_reroute(call_id=call_id, at_s=at_s)
+            event = event.model_copy(update={"call": event.call.model_copy(update={"queue": queue})})
+            over = make_reroute(EpisodeState.CLOSED, call_id=call_id, at_s=at_s + 1.0)
+            store.record([], [message_of(event), *([message_of(over)] if cleared else [])])
+            return str(event.event_id)
+
+        def inbox(limit: int) -> list[str]:
+            return [one.call_id for one in store.inbox(since=make_call().started_at, limit=limit)]
+
+        alert("open", "vip", 1.0)
+        store.take_alert(alert("open, taken", "vip", 2.0), by="anna")
+        alert("unhandled", "vip", 3.0, cleared=True)
+        store.take_alert(given_back := alert("given back", "vip", 4.0, cleared=True), by="anna")
+        store.release_alert(given_back, by="anna")
+        rerouted = alert("rerouted", "vip", 5.0, cleared=True)
+        store.record_feedback([inbound(event_id=rerouted, call_id="rerouted", outcome="rerouted")])
+        store.judge_alert(alert("judged", "vip", 6.0, cleared=True), verdict="justified", by="anna")
+        for number in range(7):
+            alert(f"sales {number}", "sales", 10.0 + number)
+            alert(f"none {number}", None, 20.0 + number)
+        assert [one for one in inbox(7) if one[0] not in "sn"] == [
+            "judged",
+            "rerouted",
+            "given back",
+            "unhandled",
+            "open, taken",
+            "open",
+        ]
+        kept = {limit: {one for one in inbox(limit) if one[0] not in "sn"} for limit in range(1, 6)}
+        order = ["open", "open, taken", "given back", "unhandled", "judged", "rerouted"]
+        assert kept == {limit: set(order[:limit]) for limit in range(1, 6)}
+        assert [one for one in inbox(2) if one[0] in "sn"] == ["none 6", "none 5", "sales 6", "sales 5"]
+        assert store.inbox(since=make_call().started_at + timedelta(minutes=1), limit=9) == ()
+
+
 def test_the_mark_changes_with_everything_that_is_shown(store: Store, clock: Clock) -> None:
     since = make_call().started_at - timedelta(hours=1)
     marks = [store.alerts_mark(since=since)]

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from tests.web.scene import PAST_CALL, Scene, add_nameless, call_of
 from voicepipe.events.feedback import FEEDBACK_TOPIC, Verdict
 from voicepipe.types import CallStarted, StoreError
+from voicepipe.web import inbox
 from voicepipe.web.api_calls import CallInProgress
 from voicepipe.web.live_pages import FIRST_ROWS, sparkline
 
@@ -137,6 +138,18 @@ def test_the_inbox_shows_the_alerts_of_ones_queues_unhandled_first(scene: Scene,
     empty = client("supervisor-of-none").get("/console/alerts").text
     assert alerts_in(empty) == []
     assert client("viewer").get("/console/alerts").status_code == 403
+
+
+def test_alerts_of_other_queues_push_nothing_out_of_the_inbox(
+    scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MOST_ALERTS", 2)
+    for number in range(3):
+        add_nameless(scene, f"call-{number}")
+    assert alerts_in(client("supervisor").get("/console/alerts").text) == [
+        scene.alert_id("call-billing"),
+        scene.alert_id(PAST_CALL),
+    ]
 
 
 def test_an_alert_says_why_how_sure_and_for_how_long(client: Client) -> None:

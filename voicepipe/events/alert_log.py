@@ -22,6 +22,9 @@ from voicepipe.types import ClosedBy
 _BATCH = 200
 """Events that are read at a time, and alerts whose answers are looked up by one statement."""
 
+_OUTCOMES_OF_PEOPLE = ("taken", "released")
+"""Whether they hold is in `tables.handling`; the other outcomes are what a system did."""
+
 Mark = tuple[object, ...]
 """What is equal as long as nothing has changed."""
 
@@ -77,7 +80,7 @@ class Alert:
     @property
     def is_handled(self) -> bool:
         """Whether somebody took it or judged it, or a system said what it did."""
-        said = any(one.outcome not in (None, "taken", "released") for one in self.feedback)
+        said = any(one.outcome not in (None, *_OUTCOMES_OF_PEOPLE) for one in self.feedback)
         return bool(self.take or self.verdict or said)
 
 
@@ -150,13 +153,13 @@ def read(
     connection: Connection,
     *,
     event_id: str | None = None,
-    event_ids: Collection[str] | None = None,
+    event_ids: Collection[str] | sa.Select[tuple[str]] | None = None,
     call_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     queues: Collection[str] | None = None,
     before: Alert | None = None,
-    limit: int,
+    limit: int | None,
 ) -> tuple[Alert, ...]:
     """Return alerts, newest first.
 
@@ -165,7 +168,7 @@ def read(
     connection : Connection
     event_id, call_id : str, optional
         Only this one; only those of this call.
-    event_ids : collection of str, optional
+    event_ids : collection of str or query, optional
         Only these.
     since, until : datetime, optional
         Requested at or after the one, before the other.
@@ -173,8 +176,8 @@ def read(
         Only of these queues; of all, and of calls without a queue, where not given.
     before : Alert, optional
         The last one of the page before this.
-    limit : int
-        Largest number.
+    limit : int or None
+        Largest number; None for all.
     """
     alerts, events, calls = tables.alerts, tables.events, tables.calls
     query = (
@@ -202,6 +205,27 @@ def read(
         query = query.where(sa.or_(alerts.c.requested_at < at, older))
     found = [_alert_of(row) for row in connection.execute(query).mappings()]
     return tuple(_answered(connection, found))
+
+
+def inbox(connection: Connection, *, since: datetime, limit: int) -> tuple[Alert, ...]:
+    """Return the alerts since a time that people wait for, newest first.
+
+    Parameters
+    ----------
+    connection : Connection
+    since : datetime
+    limit : int
+        Largest number of each queue: first those still open, then those that nobody has handled, then the newest.
+    """
+    alerts, handling, feedback = tables.alerts.c, tables.handling.c, tables.feedback.c
+    handled = sa.or_(
+        sa.exists().where(handling.event_id == alerts.event_id),
+        sa.exists().where(feedback.event_id == alerts.event_id, feedback.outcome.not_in(_OUTCOMES_OF_PEOPLE)),
+    )
+    urgency = (alerts.cleared_at.is_not(None), handled, alerts.requested_at.desc(), alerts.event_id.desc())
+    place = sa.func.row_number().over(partition_by=alerts.queue, order_by=urgency).label("place")
+    ranked = sa.select(alerts.event_id, place).where(alerts.requested_at >= text_of(since)).subquery()
+    return read(connection, event_ids=sa.select(ranked.c.event_id).where(ranked.c.place <= limit), limit=None)
 
 
 def call_of(connection: Connection, event_id: str) -> str | None:

@@ -484,6 +484,11 @@ class Store:
                 connection, call_id=call_id, since=since, until=until, queues=queues, before=before, limit=limit
             )
 
+    def inbox(self, *, since: datetime, limit: int) -> tuple[Alert, ...]:
+        """Return the alerts that people wait for; see `voicepipe.events.alert_log.inbox`."""
+        with self._reading() as connection:
+            return alert_log.inbox(connection, since=since, limit=limit)
+
     def alert(self, event_id: str) -> Alert | None:
         """Return one alert; None if there is no such."""
         with self._reading() as connection:

@@ -18,7 +18,7 @@ INBOX: Final = timedelta(hours=24)
 """How far back the inbox reaches; what is older is history."""
 
 MOST_ALERTS: Final = 100
-"""In the inbox."""
+"""Of one queue: no queue pushes out what people of another wait for."""
 
 
 class Inbox:
@@ -49,13 +49,13 @@ class Inbox:
         return self._mark is not None
 
     async def read(self) -> Sequence[Alert]:
-        """Return the alerts of the inbox, of all queues, newest first.
+        """Return the alerts of the inbox, newest first: of each queue those still open, unhandled ones, then the rest.
 
         Raises
         ------
         StoreError
         """
-        return await asyncio.to_thread(self._store.alerts, since=self._since(), limit=MOST_ALERTS)
+        return await asyncio.to_thread(self._store.inbox, since=self._since(), limit=MOST_ALERTS)
 
     async def look(self, listeners: Callable[[], Iterable[Listener]]) -> None:
         """Read it again if anything about it has changed, and tell those who listen to alerts by then what.
