@@ -19,6 +19,7 @@ from voicepipe.types import (
     Coverage,
     EpisodeState,
     Erasure,
+    Reason,
     Scope,
     ScoredUtterance,
 )
@@ -92,6 +93,22 @@ def test_a_call_is_shown_as_it_stands(board: LiveBoard) -> None:
     assert board.episodes("a") == (make_episode(call_id="a"),)
     assert board.call("b") is None
     assert (board.utterances("b"), board.episodes("b")) == ((), ())
+
+
+def test_a_request_for_a_human_stays_open_when_a_later_episode_calms(board: LiveBoard) -> None:
+    begin(board, "a")
+    board.on_call_event(request := make_episode(call_id="a", reasons=(Reason.HUMAN_REQUESTED,)))
+    board.on_call_event(stress := make_episode(call_id="a", index=1))
+    (call,) = board.calls()
+    assert (call.episode, call.alert_id) == (stress, str(make_reroute(call_id="a", index=1).event_id))
+    board.on_call_event(make_episode(EpisodeState.CLOSED, call_id="a", index=1, at_s=50.0))
+    (call,) = board.calls()
+    assert (call.episode, call.alert_id) == (request, str(make_reroute(call_id="a").event_id))
+    assert (call.episodes, board.counts()) == (2, (1, 1))
+    board.on_call_event(make_episode(EpisodeState.CLOSED, call_id="a", at_s=60.0))
+    (call,) = board.calls()
+    assert (call.episode, board.counts()) == (None, (1, 0))
+    assert call.alert_id == str(make_reroute(call_id="a", index=1).event_id), "of the last one"
 
 
 def test_the_line_reaches_back_two_minutes(board: LiveBoard, clock: Clock) -> None:

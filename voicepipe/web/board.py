@@ -58,9 +58,9 @@ class LiveCall:
     coverage : Coverage
         How much of the speech was heard.
     episode : Episode, optional
-        The open one.
+        The latest of the open ones.
     episodes : int
-        How many there have been, the open one included.
+        How many there have been, the open ones included.
     alert_id : str, optional
         Id of the reroute event of the open episode, or else of the last one.
     scope : Scope, optional
@@ -159,8 +159,8 @@ class _Track:
 
     @property
     def open_episode(self) -> Episode | None:
-        last = self.last_episode
-        return last if last is not None and last.state is EpisodeState.OPENED else None
+        """The latest that is open: a request for a human stays so when a stress episode after it has calmed."""
+        return next((one for one in reversed(self.episodes.values()) if one.state is EpisodeState.OPENED), None)
 
     def forget_voice(self) -> None:
         """Forget what was found out about the caller from voice and words."""
@@ -384,7 +384,8 @@ class LiveBoard:
         return tuple(gone)
 
     def _shown(self, track: _Track, now: datetime) -> LiveCall:
-        call, last = track.call, track.last_episode
+        call, episode = track.call, track.open_episode
+        alerted = episode or track.last_episode
         elapsed_s = max(track.heard_s, (now - call.started_at).total_seconds())
         now_s = elapsed_s if track.ended is None else track.ended.duration_s
         return LiveCall(
@@ -398,9 +399,9 @@ class LiveBoard:
                 if track.ended is None
                 else track.ended.coverage
             ),
-            episode=track.open_episode,
+            episode=episode,
             episodes=len(track.episodes),
-            alert_id=None if last is None else _alert_of(last),
+            alert_id=None if alerted is None else _alert_of(alerted),
             scope=track.scope,
             now_s=now_s,
             heard_s=track.heard_s,
