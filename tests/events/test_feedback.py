@@ -197,8 +197,6 @@ def test_the_same_records_again_change_nothing(store: Store) -> None:
         (make_body(given_at="0001-01-01T00:00:00+01:00"), "given_at: Value error, give a time such as"),
         (make_body(given_at="9999-12-31T23:59:59-05:00"), "given_at: Value error, give a time such as"),
         (make_body(event_id="x"), "event_id: Input should be a valid UUID"),
-        (make_body(event_id="22222222-2222-4222-8222-222222222222"), "an event that this store does not know"),
-        (make_body(call_id="call-2"), "its call is not the call of the event"),
         (make_body(given_at="2026-03-01T09:40:00"), "given_at: Input should have timezone info"),
         (make_body(note="x" * 5000), "note: String should have at most 4000"),
         (make_body(note="a\0b"), "NUL"),
@@ -212,6 +210,23 @@ def test_what_cannot_be_used_is_a_dead_letter_and_does_not_block(store: Store, b
     assert (letter.origin, letter.body, letter.place) == ("feedback", body, f"{FEEDBACK_TOPIC}/0/0")
     assert store.feedback_counts() == {"justified": 1, "rerouted": 1}
     assert group.commits == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"event_id": "22222222-2222-4222-8222-222222222222"}, "an event that this store does not know"),
+        ({"call_id": "call-2"}, "its call is not the call of the event"),
+    ],
+)
+def test_an_answer_to_nothing_known_is_a_dead_letter_without_its_words(
+    store: Store, changes: dict[str, str], reason: str
+) -> None:
+    make_listener(store, FakeGroup(make_record(make_body(**changes, remark="she cried")))).listen()
+    (letter,) = store.dead_letters()
+    assert reason in letter.reason
+    assert (letter.event_id, letter.place) == (changes.get("event_id", str(EVENT.event_id)), f"{FEEDBACK_TOPIC}/0/0")
+    assert json.loads(letter.body) == json.loads(make_body(**changes, note=None))
 
 
 @given(st.binary(max_size=200))

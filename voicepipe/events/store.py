@@ -433,20 +433,22 @@ class Store:
     def record_feedback(self, inbound: Sequence[InboundFeedback]) -> None:
         """Keep feedback with the episode it answers; what is malformed or answers nothing known is a dead letter.
 
-        Recording the same records again changes nothing.
+        A dead letter of an answer has no note: its call may have been erased while the answer was on its way, and a
+        purge would not find it. Recording the same records again changes nothing.
         """
         with self._writing() as connection:
             for record in inbound:
-                reason = record.reason
+                reason, body = record.reason, record.body
                 if record.feedback is not None:
                     reason = record_feedback(connection, record.feedback)
+                    body = record.feedback.model_copy(update={"note": None}).model_dump_json(exclude_none=True).encode()
                 if reason is not None:
                     letter = outbox.insert(connection, tables.dead_letters).values(
                         origin="feedback",
                         event_id=str(record.feedback.event_id) if record.feedback else None,
                         topic=record.topic,
                         reason=reason,
-                        body=record.body,
+                        body=body,
                         dead_at=text_of(self._clock()),
                         place=record.place,
                     )
