@@ -111,6 +111,25 @@ def test_what_waits_for_a_sink_that_was_removed_is_kept_no_longer(store: Store, 
     assert column(store, tables.outbox, "seq") == []
 
 
+@pytest.mark.parametrize("kind", ["transcripts", "acoustics", "calls"])
+def test_what_a_purged_call_told_later_goes_though_its_end_was_never_told(store: Store, now: Now, kind: str) -> None:
+    store.purge(call_id="sent", actor="anna", reason="Art. 17")
+    store.purge(call_id="unsent", actor="anna", reason="Art. 17")
+    store.record([make_utterance(1, call_id="sent"), make_episode(call_id="sent")], [])
+    assert run(store, now, after_days=29, **{kind: 30}) == {}, "the call may go on"
+    assert run(store, now, after_days=31, **{kind: 30}) == {kind: 2}
+    assert column(store, tables.utterances, "text") == []
+    assert column(store, tables.episodes, "index") == []
+
+
+def test_what_a_purged_call_told_later_goes_where_no_sink_got_a_tombstone(tmp_path: Path, now: Now) -> None:
+    with Store.open(tmp_path / "store.db", sinks=(), clock=now) as store:
+        store.record([make_utterance(1, call_id="lost"), CallStarted(call=make_call())], [])
+        store.record([make_utterance(0)], [])
+        assert run(store, now, after_days=1, transcripts=30) == {"transcripts": 1}
+        assert column(store, tables.utterances, "call_id") == ["call-1"]
+
+
 def test_each_run_is_noted(store: Store, now: Now) -> None:
     run(store, now, after_days=31, transcripts=30)
     (entry,) = store.audit()

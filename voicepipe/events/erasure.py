@@ -169,7 +169,9 @@ def forget_columns(connection: Connection, call_ids: Sequence[str], *, columns: 
 def expire_transcripts(connection: Connection, *, before: datetime, limit: int) -> Erased:
     """Empty the words of the oldest calls that began before a time; falsy when none are left."""
     call_ids = _calls_with(connection, columns=_FROM_THE_WORDS, before=before, limit=limit)
-    return Erased(utterances=forget_columns(connection, call_ids, columns=_FROM_THE_WORDS) if call_ids else 0)
+    if not call_ids:
+        return _erase_lost(connection, before=before, limit=limit)
+    return Erased(utterances=forget_columns(connection, call_ids, columns=_FROM_THE_WORDS))
 
 
 def expire_acoustics(connection: Connection, *, before: datetime, limit: int) -> Erased:
@@ -185,7 +187,9 @@ def expire_acoustics(connection: Connection, *, before: datetime, limit: int) ->
         .limit(limit)
     )
     stressed = list(connection.execute(old).scalars())
-    return scored + Erased(episodes=_delete(connection, episodes, episodes.c.call_id.in_(stressed)) if stressed else 0)
+    if stressed:
+        scored += Erased(episodes=_delete(connection, episodes, episodes.c.call_id.in_(stressed)))
+    return scored or _erase_lost(connection, before=before, limit=limit)
 
 
 def expire_events(connection: Connection, *, before: datetime, limit: int, sinks: Collection[str]) -> Erased:
@@ -212,7 +216,25 @@ def expire_calls(connection: Connection, *, before: datetime, limit: int, sinks:
     unsent = sa.select(rows.c.seq).where(rows.c.key == calls.c.call_id, rows.c.sink.in_(sinks), is_pending)
     old = sa.select(calls.c.call_id).where(calls.c.started_at < text_of(before), ~sa.exists(unsent))
     call_ids = list(connection.execute(old.order_by(calls.c.started_at).limit(limit)).scalars())
+    if not call_ids:
+        return _erase_lost(connection, before=before, limit=limit)
     return erase(connection, call_ids, erasure=Erasure.EVERYTHING)
+
+
+def _erase_lost(connection: Connection, *, before: datetime, limit: int) -> Erased:
+    """Remove utterances and episodes of no call: it was purged while it went on, and its end was never told.
+
+    They carry no time; the tombstone of the purge does, and while it is younger than `before`, they stay.
+    """
+    calls, events = tables.calls, tables.events
+    erased = {}
+    for table in (tables.utterances, tables.episodes):
+        known = sa.exists().where(calls.c.call_id == table.c.call_id)
+        young = sa.exists().where(events.c.key == table.c.call_id, events.c.recorded_at >= text_of(before))
+        lost = sa.select(table.c.call_id).distinct().where(~known, ~young).limit(limit)
+        call_ids = list(connection.execute(lost).scalars())
+        erased[table.name] = _delete(connection, table, table.c.call_id.in_(call_ids)) if call_ids else 0
+    return Erased(**erased)
 
 
 def _calls_with(connection: Connection, *, columns: Sequence[str], before: datetime, limit: int) -> list[str]:

@@ -274,7 +274,8 @@ class Store:
 
         Events that waited to leave never will; tombstones go to every sink instead, as events of these calls may have
         left long ago, and to those that the kept ones went to, configured or not. Each transaction notes in the audit
-        log what it removed. Where a call still goes on, what it tells later is kept again.
+        log what it removed. Where a call still goes on, what it tells later is kept again; should its end never be
+        told, retention removes that, too, by the age of the tombstones, or at once where no sink got any.
 
         Parameters
         ----------
