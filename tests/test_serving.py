@@ -135,6 +135,19 @@ def test_what_the_store_never_takes_is_said(tmp_path: Path, monkeypatch: pytest.
         assert "disk is full" in left
 
 
+def test_an_event_that_cannot_be_written_stops_none_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, *_, summary = call_events("call-1")
+    assert isinstance(summary, CallSummary)
+    observer = FakeObserver()
+    with courier_on(tmp_path, monkeypatch, fails=0) as (courier, store):
+        scribe = Scribe(courier, settings=Settings(), versions=VERSIONS, observer=observer)
+        for event in (started, replace(summary, reason="no \ud800 text"), *call_events("call-2")):
+            scribe.take(event)
+        assert scribe.close(PATIENCE_S) == 0
+    assert [event for event, _ in store.written] == [started, *call_events("call-2")]
+    assert [where for where, _ in observer.failures] == ["store"]
+
+
 def test_the_addresses_that_are_said_can_be_opened() -> None:
     assert [_host(name) for name in ("::1", "127.0.0.1", "localhost")] == ["[::1]", "127.0.0.1", "localhost"]
 

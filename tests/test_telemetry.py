@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 
 import numpy as np
+import pytest
 
 from voicepipe.ports import CallObserver
 from voicepipe.telemetry import LOG_FIELDS, Telemetry, Waiting
@@ -110,6 +111,32 @@ def test_what_libraries_log_becomes_lines_without_what_was_filled_in() -> None:
     assert re.fullmatch(r"KeyError at test_telemetry\.py:\d+", lines[2]["error"])
     assert set().union(*lines) <= LOG_FIELDS
     assert "secret" not in out.getvalue()
+
+
+class Stream(io.StringIO):
+    """A stream that fails like standard error on a full disk, until there is room."""
+
+    error: Exception | None = None
+
+    def write(self, text: str, /) -> int:
+        if self.error is not None:
+            raise self.error
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), BrokenPipeError(32, "Broken pipe"), ValueError("closed file")]
+)
+def test_a_line_that_cannot_be_written_is_dropped_and_counted(error: Exception) -> None:
+    out = Stream()
+    telemetry = Telemetry(out=out)
+    out.error = error
+    telemetry.on_media(CallStarted(call=CALL))
+    telemetry.on_failure("understand", RuntimeError())
+    out.error = None
+    telemetry.log("ready")
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["ready"]
+    assert "voicepipe_log_lines_dropped_total 2.0" in telemetry.metrics().decode()
 
 
 def test_metrics_count_and_carry_no_call_content() -> None:

@@ -75,7 +75,10 @@ class Scribe:
 
     def _write_on(self) -> None:
         while not self._halt.is_set() and (event := self._told.get()) is not None:
-            self._write(event)
+            try:
+                self._write(event)
+            except Exception as error:  # one event's trouble; those after it are written
+                self._observer.on_failure("store", error)
             self._told.task_done()
 
     def _write(self, event: CallEvent) -> None:
@@ -87,10 +90,7 @@ class Scribe:
         told, reroute = teller.tell(event)
         if isinstance(event, CallSummary):
             del self._tellers[call_id]
-        try:
-            self._courier.record(told, reroute)
-        except StoreError as error:
-            self._observer.on_failure("store", error)
+        self._courier.record(told, reroute)
 
 
 def serve(settings: Settings, *, say: Say) -> bool:

@@ -80,8 +80,11 @@ class Telemetry:
     """
 
     def __init__(self, *, out: TextIO | None = None) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        unwritten = Counter("voicepipe_log_lines_dropped", "Log lines that could not be written.", registry=registry)
         self._log = structlog.wrap_logger(
-            structlog.PrintLogger(out or sys.stderr),
+            _Lines(out or sys.stderr, unwritten=unwritten),
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -89,8 +92,6 @@ class Telemetry:
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )
-        self._registry = CollectorRegistry()
-        registry = self._registry
         ProcessCollector(registry=registry)
         self._calls = Counter("voicepipe_calls", "Calls that began.", ["gateway"], registry=registry)
         self._audio_s = Counter("voicepipe_audio_seconds", "Audio that came in.", ["channel"], registry=registry)
@@ -209,6 +210,22 @@ class Telemetry:
         self._failures.labels(where).inc()
         sentence = str(error) if isinstance(error, VoicepipeError) else type(error).__name__
         self._log.error("failure", where=where, error=sentence)
+
+
+class _Lines:
+    """Writes log lines; one that cannot be written (disk full, nobody reads the pipe) is dropped and counted."""
+
+    def __init__(self, out: TextIO, *, unwritten: Counter) -> None:
+        self._printer = structlog.PrintLogger(out)
+        self._unwritten = unwritten
+
+    def msg(self, line: str) -> None:
+        try:
+            self._printer.msg(line)
+        except (OSError, ValueError):  # ValueError: the stream is closed, or cannot encode the line
+            self._unwritten.inc()
+
+    info = warning = error = msg
 
 
 class _LibraryLines(logging.Handler):

@@ -537,6 +537,23 @@ def test_a_receiver_that_fails_stops_nothing() -> None:
     assert isinstance(observer.call_events[-1], CallSummary)
 
 
+def test_an_observer_that_fails_stops_nothing() -> None:
+    class Failing(FakeObserver):
+        def on_call_event(self, event: CallEvent) -> None:
+            super().on_call_event(event)
+            raise OSError("disk full")
+
+        def on_stage(self, stage: str, duration_s: float) -> None:
+            raise OSError("disk full")
+
+    told, observer = Told(), Failing()
+    pool = CallPool(config=PATIENT, analysis=AnalysisConfig(), deliver=told, observer=observer)
+    run(pool, models(), [media(call_of(name, *BOTH), TRACKS) for name in "ab"])
+    assert {where for where, _ in observer.failures} == {"hear", "work", "settle", "finish"}
+    assert isinstance(told.events["a"][0], CallStarted)
+    assert [told.summary(name).reason for name in "ab"] == ["end", "end"]
+
+
 def test_room_is_bounded_and_a_call_is_taken_once() -> None:
     pool, _, _ = pool_of(PoolConfig(**(_fields(PATIENT) | {"max_calls": 1})))
     assert pool.start_call(call_of("call-1", *BOTH))

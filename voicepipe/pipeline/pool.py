@@ -235,9 +235,12 @@ class CallPool:
         next_s = self._clock()
         while not self._halt.is_set():
             began_s = self._clock()
-            if self.n_waiting < self._config.max_waiting and self._hear_all(models):
-                self._costs.hear_s = self._clock() - began_s
-                self._observer.on_stage("hear", self._costs.hear_s)
+            try:
+                if self.n_waiting < self._config.max_waiting and self._hear_all(models):
+                    self._costs.hear_s = self._clock() - began_s
+                    self._observer.on_stage("hear", self._costs.hear_s)
+            except Exception as error:  # this tick is lost; calls are heard at the next
+                self._observer.on_failure("hear", error)
             next_s = max(next_s + self._config.tick_s, self._clock())
             self._halt.wait(next_s - self._clock())
 
@@ -252,7 +255,10 @@ class CallPool:
             _analysis(live).take_end()
         self._hear_frames(ended, models)
         for live in ended:
-            self._queue(live, _analysis(live).last_utterances())
+            try:
+                self._queue(live, _analysis(live).last_utterances())
+            except Exception as error:  # the call must end all the same
+                self._observer.on_failure("segment", error)
             with self._lock:
                 live.heard_all = True
                 self._work.notify()
@@ -318,16 +324,24 @@ class CallPool:
     # Working: a few threads. What is marked "held" runs with the lock.
 
     def _work_on(self) -> None:
-        while True:
-            with self._lock:
-                while (job := self._next_job_held()) is None and not self._halt.is_set():
-                    self._work.wait(self._config.gather_s if self._n_recognizing else None)
-            if job is None:
-                return
-            if isinstance(job, _LiveCall):
-                self._settle(job)
-            else:
-                self._recognize(job)
+        while not self._halt.is_set():
+            try:
+                self._work_once()
+            except Exception as error:  # one job's trouble; the others are done
+                self._observer.on_failure("work", error)
+                self._halt.wait(self._config.tick_s)
+
+    def _work_once(self) -> None:
+        """Wait for a job and do it; return without one when the pool halts."""
+        with self._lock:
+            while (job := self._next_job_held()) is None:
+                if self._halt.is_set():
+                    return
+                self._work.wait(self._config.gather_s if self._n_recognizing else None)
+        if isinstance(job, _LiveCall):
+            self._settle(job)
+        else:
+            self._recognize(job)
 
     def _next_job_held(self) -> _LiveCall | list[_Spoken] | None:
         """Take the next job: a call with something to tell, else the most urgent utterances to recognise.
@@ -397,8 +411,6 @@ class CallPool:
 
     def _recognize(self, spoken: list[_Spoken]) -> None:
         began_s = self._clock()
-        for _, waiting in spoken:
-            self._observer.on_stage("wait", began_s - waiting.since_s)
         recognitions: list[Recognition | None] = []
         if len(spoken) > 1:
             try:
@@ -415,7 +427,8 @@ class CallPool:
                 waiting.recognized = True
             self._n_recognizing -= 1
             self._work.notify()
-        for _ in spoken:
+        for _, waiting in spoken:
+            self._observer.on_stage("wait", began_s - waiting.since_s)
             self._observer.on_stage("recognize", took_s)
 
     def _recognized(self, live: _LiveCall, waiting: Waiting) -> Recognition | None:
@@ -426,31 +439,12 @@ class CallPool:
             return None
 
     def _settle(self, live: _LiveCall) -> None:
-        """Tell what a call has to tell, in order, as far as it is ready."""
+        """Tell what a call has to tell, in order, as far as it is ready; after the last of it the call is over."""
         analysis = _analysis(live)
-        if not live.announced:
-            self._tell([CallStarted(call=analysis.call)])
-            live.announced = True
-        while self._heed_consent(live) or (live.waiting and live.waiting[0].ready):
-            if not (live.waiting and live.waiting[0].ready):
-                continue
-            one = live.waiting[0]
-            began_s = self._clock()
-            try:
-                events = analysis.understand(one.utterance, one.recognition)
-            except Exception as error:  # this utterance is lost to the call, and counted
-                analysis.lose(one.utterance.duration_s)
-                self._observer.on_failure("understand", error)
-                events = []
-            now_s = self._clock()
-            self._observer.on_stage("understand", now_s - began_s)
-            if one.utterance.channel is not Channel.AGENT:
-                self._costs.understood(now_s - began_s)
-            self._tell(events)
-            if live.began_s is not None:
-                self._observer.on_stage("event", max(0.0, now_s - live.began_s - one.utterance.end_s))
-            with self._lock:
-                live.waiting.popleft()
+        try:
+            self._tell_ready(live, analysis)
+        except Exception as error:  # what is left is told by the call's next job
+            self._observer.on_failure("settle", error)
         with self._lock:
             over = live.over = live.heard_all and not live.waiting and not live.consents
             live.settling = over
@@ -463,6 +457,35 @@ class CallPool:
             with self._lock:
                 self._calls.pop(live.call.call_id, None)
                 self._emptied.notify_all()
+
+    def _tell_ready(self, live: _LiveCall, analysis: CallAnalysis) -> None:
+        if not live.announced:
+            live.announced = True
+            self._tell([CallStarted(call=analysis.call)])
+        while self._heed_consent(live) or (live.waiting and live.waiting[0].ready):
+            if live.waiting and live.waiting[0].ready:
+                try:
+                    self._understand(live, analysis, live.waiting[0])
+                finally:
+                    with self._lock:
+                        live.waiting.popleft()
+
+    def _understand(self, live: _LiveCall, analysis: CallAnalysis, one: Waiting) -> None:
+        """Understand an utterance and tell what it gave."""
+        began_s = self._clock()
+        try:
+            events = analysis.understand(one.utterance, one.recognition)
+        except Exception as error:  # this utterance is lost to the call, and counted
+            analysis.lose(one.utterance.duration_s)
+            self._observer.on_failure("understand", error)
+            events = []
+        now_s = self._clock()
+        self._observer.on_stage("understand", now_s - began_s)
+        if one.utterance.channel is not Channel.AGENT:
+            self._costs.understood(now_s - began_s)
+        self._tell(events)
+        if live.began_s is not None:
+            self._observer.on_stage("event", max(0.0, now_s - live.began_s - one.utterance.end_s))
 
     def _heed_consent(self, live: _LiveCall) -> bool:
         """Apply the next change of consent; False if there is none."""
