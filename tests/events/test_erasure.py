@@ -84,6 +84,11 @@ def left_of(store: Store, call_id: str) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
+def written(folder: Path) -> bytes:
+    """Return all that stands in the files of a store."""
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
 def withdrawal(call_id: str, erases: Erasure, *, scope: Scope = Scope.TRANSCRIPT_ONLY) -> ConsentApplied:
     call = replace(make_call(call_id), consent="withdrawn", basis=Basis.WITHDRAWN)
     return ConsentApplied(call=call, at_s=20.0, scope=scope, erases=erases)
@@ -172,9 +177,38 @@ def test_nothing_of_a_purged_call_is_left_in_the_files(tmp_path: Path) -> None:
         for number in range(30):
             if number != 7:
                 store.purge(call_id=f"call-{number}", actor="anna", reason="all")
-        written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert b"call-7" in written, "the note of the purge"
-    assert SAID.encode() not in written
+        assert b"call-7" in written(tmp_path), "the note of the purge"
+        assert SAID.encode() not in written(tmp_path)
+
+
+def test_nothing_of_what_a_withdrawal_erases_is_left_in_the_files(tmp_path: Path) -> None:
+    with open_store(tmp_path / "store.db") as store:
+        keep(store, "mine")
+        assert SAID.encode() in written(tmp_path)
+        store.record([withdrawal("mine", Erasure.EVERYTHING, scope=Scope.NOTHING)], [])
+        assert SAID.encode() not in written(tmp_path)
+
+
+def test_a_busy_reader_puts_off_the_emptying_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicepipe.events.store._PATIENCE_S", 0.0)
+    with open_store(tmp_path / "store.db") as store:
+        keep(store, "mine")
+        with store._reading() as connection:
+            connection.execute(sa.select(tables.calls)).all()
+            store.record([withdrawal("mine", Erasure.EVERYTHING, scope=Scope.NOTHING)], [])
+            assert SAID.encode() in written(tmp_path)
+        store.forget_pages()
+        assert SAID.encode() not in written(tmp_path)
+
+
+def test_a_withdrawal_stands_though_the_log_cannot_be_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Store) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Store, "forget_pages", fail)
+    with open_store(tmp_path / "store.db") as store:
+        store.record([withdrawal("mine", Erasure.EVERYTHING, scope=Scope.NOTHING)], [])
+        assert len(store.events_of("mine")) == 3
 
 
 def test_a_withdrawal_erases_what_the_voice_told_in_the_same_transaction(store: Store) -> None:

@@ -111,6 +111,14 @@ def test_what_waits_for_a_sink_that_was_removed_is_kept_no_longer(store: Store, 
     assert column(store, tables.outbox, "seq") == []
 
 
+def test_nothing_of_what_went_is_left_in_the_files(tmp_path: Path, now: Now) -> None:
+    with Store.open(tmp_path / "store.db", sinks=(), clock=now) as store:
+        store.record([CallStarted(call=make_call()), make_utterance(0, text="my mother is ill")], [])
+        assert any(b"my mother" in path.read_bytes() for path in tmp_path.iterdir())
+        run(store, now, after_days=31, transcripts=30)
+        assert not any(b"my mother" in path.read_bytes() for path in tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("kind", ["transcripts", "acoustics", "calls"])
 def test_what_a_purged_call_told_later_goes_though_its_end_was_never_told(store: Store, now: Now, kind: str) -> None:
     store.purge(call_id="sent", actor="anna", reason="Art. 17")

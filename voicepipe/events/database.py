@@ -73,7 +73,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def sentence_of(error: sa.exc.SQLAlchemyError, place: str) -> str:
+def sentence_of(error: Exception, place: str) -> str:
     """Say in one sentence what went wrong with the database, and what to do."""
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     if "not a database" in cause:

@@ -77,6 +77,7 @@ class Retention:
             while not self._stopping.is_set() and (gone := self._store.expire(kind, before=before)):
                 removed[kind] = removed.get(kind, 0) + gone
                 self._stopping.wait(_PAUSE_S)
+        self._store.forget_pages()
         return removed
 
     def _run(self) -> None:

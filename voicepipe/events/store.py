@@ -8,6 +8,7 @@ SQLite runs in WAL mode with ``synchronous=FULL``: each commit is on the disk be
 """
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ _CONSOLE = "/voicepipe/console"
 
 _PURGE_BATCH = 200
 """Calls that are deleted in one transaction: small, so that the calls that run are written down in between."""
+
+_PATIENCE_S = 2.0
+"""For readers while the write-ahead log is emptied: nothing else is written meanwhile."""
 
 
 class RecordError(StoreError):
@@ -167,6 +171,9 @@ class Store:
                 else:
                     record_event(connection, event)
             fresh = self._put(connection, [*erased, *messages])
+        if any(isinstance(event, ConsentApplied) and event.erases is not Erasure.NOTHING for event in call_events):
+            with contextlib.suppress(StoreError):  # All is written; retention empties the log next time.
+                self.forget_pages()
         if fresh:
             self._wake()
 
@@ -324,7 +331,7 @@ class Store:
                     connection, actor=actor, action="purge", subject=subject, reason=reason, details=erased.counts()
                 )
         if not dry_run:
-            self._forget_pages()
+            self.forget_pages()
             self._wake()
         return total
 
@@ -381,6 +388,20 @@ class Store:
                     details=details,
                 )
         return gone
+
+    def forget_pages(self) -> None:
+        """Empty SQLite's write-ahead log, where deleted rows stand until a checkpoint; a busy reader puts it off.
+
+        Raises
+        ------
+        StoreError
+        """
+        if self._is_sqlite:
+            try:
+                with self._write_lock, contextlib.closing(sqlite3.connect(self._place, timeout=_PATIENCE_S)) as own:
+                    own.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                raise StoreError(sentence_of(error, self._place)) from error
 
     def audit(self, *, limit: int = 100, before: int | None = None) -> tuple[AuditEntry, ...]:
         """Return the latest lines of the audit log, newest first; `before` is the id of a line seen already."""
@@ -699,14 +720,6 @@ class Store:
     def _wake(self) -> None:
         for wake in self._watchers:
             wake()
-
-    def _forget_pages(self) -> None:
-        """Empty SQLite's write-ahead log, where deleted rows stand until a checkpoint; a busy reader puts it off."""
-        if self._is_sqlite:
-            with self._write_lock, self._sentences(), self._engine.connect() as connection:
-                raw = connection.connection.driver_connection
-                assert raw is not None
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _sinks_of(self, topic: str) -> list[str]:
         return [sink for sink, topics in self._topics.items() if topics is None or topic in topics]
