@@ -388,10 +388,17 @@ class _Sent:
     delivered, refused = True, None
 
 
-def test_the_alerts_of_an_older_store_are_entered_when_it_is_opened(tmp_path: Path, clock: Clock) -> None:
+def test_the_alerts_of_an_older_store_are_entered_with_who_handled_them(tmp_path: Path, clock: Clock) -> None:
     place = tmp_path / "store.db"
     with Store.open(place, sinks=(), clock=clock) as store:
         store.record([CallStarted(call=make_call())], make_messages())
+        store.take_alert(ALERT, by="anna")
+        clock.now += timedelta(seconds=1)
+        store.release_alert(ALERT, by="anna")
+        clock.now += timedelta(seconds=1)
+        store.judge_alert(ALERT, verdict="unsure", by="anna")
+        clock.now += timedelta(seconds=1)
+        store.judge_alert(ALERT, verdict="false_alarm", by="anna")
         before = store.alerts()
         with store._writing() as connection:
             for table in ("alerts", "handling", "console_sessions"):
@@ -406,4 +413,6 @@ def test_the_alerts_of_an_older_store_are_entered_when_it_is_opened(tmp_path: Pa
         assert store.alerts() == before
         assert len(before) == 1
         assert before[0].cleared_at is not None
+        assert before[0].verdict is not None
+        assert (before[0].verdict.value, before[0].take) == ("false_alarm", None)
         assert store.take_alert(before[0].event_id, by="anna").won

@@ -7,6 +7,8 @@ from sqlalchemy.engine import Connection
 
 from voicepipe.events import tables
 from voicepipe.events.alert_log import record_alerts_of_old
+from voicepipe.events.feedback import Feedback
+from voicepipe.events.handling import heed
 from voicepipe.types import StoreError
 
 _LOCK = 7_605_893_201_447
@@ -90,6 +92,10 @@ def _from_3(connection: Connection) -> None:
     tables.handling.create(connection)
     tables.console_sessions.create(connection)
     record_alerts_of_old(connection)
+    feedback, alerts = tables.feedback, tables.alerts
+    kept = sa.select(feedback).join(alerts, alerts.c.event_id == feedback.c.event_id)
+    for row in connection.execute(kept.order_by(feedback.c.given_at, feedback.c.feedback_id)).mappings().all():
+        heed(connection, Feedback.model_validate(dict(row)))
 
 
 _STEPS: Mapping[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
