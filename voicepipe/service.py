@@ -301,12 +301,17 @@ class Courier:
             None when they have; otherwise one sentence on what waits where, and why.
         """
         if self._recorder is not None and not self._recorder.flush(timeout_s):
-            records = counted(self._recorder.held, "record")
-            return f"{records} could not be written to {self._place} ({self._recorder.last_error})"
+            records = counted(self._recorder.unwritten, "record")
+            why = self._recorder.last_error or "it does not answer"
+            return f"{records} could not be written to {self._place} ({why})"
         if self._relay.flush(timeout_s):
             return None
-        waiting = sum(status.pending for status in self._relay.status())
-        errors = [status.last_error for status in self._relay.status() if status.last_error]
+        try:
+            statuses = self._relay.status()
+        except StoreError as error:
+            return f"it is not known what waits in the outbox {self._place}, to go out at the next start ({error})"
+        waiting = sum(status.pending for status in statuses)
+        errors = [status.last_error for status in statuses if status.last_error]
         why = f" ({errors[0]})" if errors else ""
         events = counted(waiting, "event waits", "events wait")
         return f"{events} in the outbox {self._place}, to go out at the next start with --kafka{why}"

@@ -1,15 +1,20 @@
 import random
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.events.calls import make_call, make_messages
+from tests.events.calls import make_call, make_messages, make_summary
+from tests.patience import PATIENCE_S
 from voicepipe.events.recorder import Recorder
 from voicepipe.events.relay import Backoff
 from voicepipe.events.store import RecordError, Store
-from voicepipe.types import CallStarted, StoreError
+from voicepipe.ports import OutboundMessage
+from voicepipe.types import CallEvent, CallStarted, StoreError
 
 NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 
@@ -91,6 +96,67 @@ def test_more_than_the_capacity_is_refused_aloud(store: Store) -> None:
     with pytest.raises(StoreError, match="1 record waits for the store"):
         recorder.record([], make_messages("last"))
     make_room(store)
+
+
+class FrozenStore:
+    """Stands in front of a real store and does not answer until the test lets it; then it fails as often as it says."""
+
+    def __init__(self, store: Store, *, fails: int = 0) -> None:
+        self._record = store.record
+        self.fails = fails
+        self.asked = threading.Event()
+        self.thawed = threading.Event()
+        self.order: list[str] = []
+
+    def record(self, call_events: Sequence[CallEvent], messages: Sequence[OutboundMessage]) -> None:
+        self.asked.set()
+        assert self.thawed.wait(PATIENCE_S)
+        if self.fails:
+            self.fails -= 1
+            raise StoreError("away")
+        self._record(call_events, messages)
+        self.order.append(messages[0].key or "")
+
+
+@pytest.mark.parametrize("fails", [0, 1, 3])
+def test_a_store_that_does_not_answer_holds_up_neither_flush_nor_stop(
+    store: Store, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    frozen = FrozenStore(store, fails=fails)
+    monkeypatch.setattr(store, "record", frozen.record)
+    recorder = make_recorder(store)
+    recorder.start()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(recorder.record, [], make_messages("a"))
+        assert frozen.asked.wait(PATIENCE_S)
+        assert not recorder.record([], make_messages("b")), "it waits behind the first"
+        assert not recorder.flush(0.01)
+        assert (recorder.unwritten, recorder.held) == (2, 1)
+        frozen.thawed.set()
+        assert first.result() is not bool(fails)
+        assert recorder.flush(PATIENCE_S)
+        frozen.thawed.clear()
+        frozen.asked.clear()
+        last = pool.submit(recorder.record, [], make_messages("c"))
+        assert frozen.asked.wait(PATIENCE_S)
+        assert recorder.stop(timeout_s=0.01) == 1
+        frozen.thawed.set()
+        assert last.result()
+    assert frozen.order == ["a", "b", "c"]
+
+
+def test_what_the_store_cannot_even_be_told_blocks_nothing_that_is_held(store: Store) -> None:
+    recorder = make_recorder(store)
+    fill_disk(store)
+    while recorder.record([], make_messages(f"call-{store.depth('kafka').pending}")):
+        pass
+    assert not recorder.record([replace(make_summary(), reason="no \ud800 text")], [])
+    assert not recorder.record([], make_messages("after"))
+    make_room(store)
+    while recorder.retry() is not None:
+        pass
+    assert (recorder.held, recorder.refused) == (0, 1)
+    assert len(store.events_of("after")) == 4
 
 
 def test_a_record_that_no_store_takes_is_refused_aloud_and_blocks_nothing(store: Store) -> None:

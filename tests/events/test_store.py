@@ -262,6 +262,28 @@ def test_a_node_that_dies_gives_its_calls_back(database: str) -> None:
             assert len(again.rows) == 4
 
 
+@pytest.mark.slow
+def test_a_postgresql_that_does_not_answer_is_given_up(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicepipe.events.postgres._ANSWER_S", 0.5)
+    with open_store(database) as store:
+        with pytest.raises(StoreError, match="no answer for 0 s"), store._reading() as connection:
+            connection.exec_driver_sql("SELECT pg_sleep(60)")
+        assert store.depth("kafka").pending == 0, "the next connection answers"
+
+
+@pytest.mark.slow
+def test_a_statement_of_postgresql_is_limited_but_no_migration(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicepipe.events.postgres.STATEMENT_S", 0.2)
+    slowly = lambda connection, **_: connection.exec_driver_sql("SELECT pg_sleep(0.5)")  # noqa: E731
+    monkeypatch.setattr("voicepipe.events.store.bring_up_to_date", slowly)
+    with (
+        open_store(database) as store,
+        pytest.raises(StoreError, match="statement timeout"),
+        store._reading() as connection,
+    ):
+        connection.exec_driver_sql("SELECT pg_sleep(60)")
+
+
 def test_a_postgresql_that_is_away_is_named_without_its_password(unused_tcp_address: str) -> None:
     with pytest.raises(StoreError, match="cannot be reached") as caught:
         open_store(f"postgresql://voicepipe:s3cret-word@{unused_tcp_address}/voicepipe")

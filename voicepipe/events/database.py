@@ -28,7 +28,7 @@ def url_of(url: str | Path) -> URL:
     return target
 
 
-def engine_of(target: URL, place: str) -> Engine:
+def engine_of(target: URL, place: str, *, patient: bool = False) -> Engine:
     """Return the engine of a database; SQLite is made durable, and its folder if need be.
 
     Parameters
@@ -37,6 +37,8 @@ def engine_of(target: URL, place: str) -> Engine:
         From `url_of`.
     place : str
         The database as it may be shown; a path for SQLite.
+    patient : bool
+        Give PostgreSQL as long for each statement as it wants, as a migration may.
 
     Raises
     ------
@@ -45,11 +47,16 @@ def engine_of(target: URL, place: str) -> Engine:
     """
     if target.get_backend_name() == "postgresql":
         try:
-            return sa.create_engine(target, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+            from voicepipe.events import postgres
         except ModuleNotFoundError as error:
             raise StoreError(
                 "PostgreSQL needs its driver; install it with: pip install 'voicepipe[postgres]'."
             ) from error
+        given = {name: value for name, value in postgres.CONNECT_ARGS.items() if name not in target.query}
+        engine = sa.create_engine(target, pool_pre_ping=True, connect_args=given)
+        if not patient:
+            sa.event.listen(engine, "do_connect", postgres.connect)
+        return engine
     try:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

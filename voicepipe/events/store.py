@@ -136,14 +136,12 @@ class Store:
         """
         target = url_of(url)
         place = target.database or "" if target.get_backend_name() == "sqlite" else target.render_as_string()
-        store = cls(engine_of(target, place), place=place, sinks=sinks, clock=clock, keep_audit=keep_audit)
-        try:
-            with store._writing() as connection:
-                bring_up_to_date(connection, place=place)
-        except BaseException:
-            store.close()
-            raise
-        return store
+        with (
+            cls(engine_of(target, place, patient=True), place=place, sinks=sinks, clock=clock) as migrating,
+            migrating._writing() as connection,
+        ):
+            bring_up_to_date(connection, place=place)
+        return cls(engine_of(target, place), place=place, sinks=sinks, clock=clock, keep_audit=keep_audit)
 
     def record(self, call_events: Sequence[CallEvent], messages: Sequence[OutboundMessage]) -> None:
         """Write call events and the messages they cause in one transaction.
