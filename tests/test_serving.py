@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakeObserver
+from tests.full_disk import no_room
 from tests.patience import PATIENCE_S
 from voicepipe.config import Settings
 from voicepipe.events.reroute import Versions, reroute_event_id
@@ -146,6 +147,14 @@ def test_an_event_that_cannot_be_written_stops_none_after_it(tmp_path: Path, mon
         assert scribe.close(PATIENCE_S) == 0
     assert [event for event, _ in store.written] == [started, *call_events("call-2")]
     assert [where for where, _ in observer.failures] == ["store"]
+
+
+def test_a_full_disk_is_a_fault_before_a_call_comes(tmp_path: Path) -> None:
+    with Courier(Settings(store_url=f"sqlite:///{tmp_path}/store.sqlite"), kafka=None, patient=True) as courier:
+        assert courier.fault() is None
+        with no_room():
+            assert courier.fault() is not None
+        assert courier.fault() is None
 
 
 def test_the_addresses_that_are_said_can_be_opened() -> None:

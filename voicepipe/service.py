@@ -266,7 +266,7 @@ class Courier:
             records = counted(self._recorder.held, "record waits", "records wait")
             return f"{records} for the store: {self._recorder.last_error}"
         try:
-            self._store.record([], [])
+            self._store.try_writing()
         except StoreError as error:
             return str(error)
         return None

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from tests.events.calls import make_call, make_episode, make_messages, make_summary, make_utterance
 from tests.fakes import FakeDelivery
+from tests.full_disk import no_room
 from voicepipe.events.store import Store
 from voicepipe.types import CallStarted, EpisodeState, StoreError
 
@@ -113,6 +114,27 @@ def test_looking_for_pending_messages_does_not_read_the_sent_ones(tmp_path: Path
             for text, values in queries:
                 plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
                 assert "outbox_pending" in plan[0], plan
+
+
+def test_a_store_that_cannot_be_written_is_found_out_without_a_record(tmp_path: Path) -> None:
+    with open_store(tmp_path / "store.db") as store:
+        store.try_writing()
+        with no_room():
+            store.record([], [])
+            with pytest.raises(StoreError):
+                store.try_writing()
+        store.try_writing()
+
+
+@pytest.mark.slow
+def test_a_postgresql_that_is_read_only_is_found_out_without_a_record(database: str) -> None:
+    with open_store(database) as store, open_store(database) as other:
+        store.try_writing()
+        with store._writing() as connection:
+            connection.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        with pytest.raises(StoreError, match="read-only"):
+            store.try_writing()
+        other.try_writing()
 
 
 def test_dead_letters_can_be_revived_once_their_cause_is_mended(store: Store) -> None:

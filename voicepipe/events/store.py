@@ -175,6 +175,17 @@ class Store:
         if fresh:
             self._wake()
 
+    def try_writing(self) -> None:
+        """Write a row as it is: an empty transaction succeeds on a full disk and in a read-only database, too.
+
+        Raises
+        ------
+        StoreError
+            Then nothing can be written.
+        """
+        with self._writing() as connection:
+            connection.execute(tables.schema_version.update().values(version=tables.schema_version.c.version))
+
     def ask(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Put one of the questions of `voicepipe.events.inquiries` and return the answer.
 
