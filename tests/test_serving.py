@@ -10,13 +10,16 @@ import pytest
 
 from tests.fakes import FakeObserver
 from tests.full_disk import no_room
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
+from tests.ports import unused_port
 from voicepipe.config import Settings
+from voicepipe.events.calls import CALLS_TOPIC
+from voicepipe.events.config import WebhookConfig
 from voicepipe.events.reroute import Versions, reroute_event_id
 from voicepipe.events.store import Store
 from voicepipe.ports import OutboundMessage
 from voicepipe.service import Courier
-from voicepipe.serving import Scribe, _host
+from voicepipe.serving import Scribe, _host, _waiting
 from voicepipe.types import (
     Call,
     CallEvent,
@@ -147,6 +150,24 @@ def test_an_event_that_cannot_be_written_stops_none_after_it(tmp_path: Path, mon
         assert scribe.close(PATIENCE_S) == 0
     assert [event for event, _ in store.written] == [started, *call_events("call-2")]
     assert [where for where, _ in observer.failures] == ["store"]
+
+
+def test_a_sink_that_does_not_take_events_is_told_shown_and_named(tmp_path: Path) -> None:
+    webhook = WebhookConfig(
+        url=f"http://127.0.0.1:{unused_port()}/", allow_http=True, allow_private_addresses=True, topics=(CALLS_TOPIC,)
+    )
+    observer = FakeObserver()
+    settings = Settings(store_url=f"sqlite:///{tmp_path}/store.sqlite", relay={"backoff_first_s": 0.01})
+    with Courier(settings, kafka=None, webhook=webhook, patient=True, on_failure=observer.on_failure) as courier:
+        courier.record(call_events("call-1")[0], None)
+        assert until(lambda: courier.status()[0].failures > 3)
+        ((where, error),) = observer.failures
+        assert where == "webhook"
+        assert [(one.pending, one.last_error) for one in _waiting(courier)] == [(1, str(error))]
+        left = courier.flush(0.1)
+    assert left is not None
+    assert "1 event waits" in left
+    assert f"at the next start with webhook ({error})" in left
 
 
 def test_a_full_disk_is_a_fault_before_a_call_comes(tmp_path: Path) -> None:

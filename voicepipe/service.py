@@ -149,7 +149,7 @@ class Courier:
         written as soon as it can be; otherwise `record` raises. What supervisors answer is stored, too, and what has
         been kept long enough is deleted.
     on_failure : callable, optional
-        Is told where an error was survived, and which.
+        Is told where an error was survived, and which; of one that lasts, when it begins and when it changes.
 
     Raises
     ------
@@ -171,6 +171,7 @@ class Courier:
             sinks.append(KafkaSink(kafka, topics=_KAFKA_TOPICS))
         if webhook is not None:
             sinks.append(WebhookSink(webhook, unix_time_s=time.time))
+        tell = on_failure or _tell_nobody
         relay = settings.relay
         self._backoff = Backoff(first_s=relay.backoff_first_s, cap_s=relay.backoff_cap_s)
         self._store = _open_store(settings, sinks=_topics(kafka, webhook), clock=_now)
@@ -182,6 +183,7 @@ class Courier:
             clock=_now,
             poll_s=relay.poll_s,
             batch_size=relay.batch_size,
+            on_failure=tell,
         )
         self._place = settings.store_name
         self._asked_at = _now() - timedelta(days=1)
@@ -194,15 +196,21 @@ class Courier:
                 self._store,
                 config=settings.retention,
                 clock=_now,
-                on_failure=lambda error: on_failure("retention", error) if on_failure else None,
+                on_failure=partial(tell, "retention"),
             )
-            self._recorder = Recorder(self._store, backoff=self._backoff, rng=random.Random())  # noqa: S311
+            self._recorder = Recorder(
+                self._store,
+                backoff=self._backoff,
+                rng=random.Random(),  # noqa: S311
+                on_failure=partial(tell, "store"),
+            )
             if kafka is not None:
                 self._feedback = FeedbackListener(
                     self._store,
                     connect=partial(KafkaGroupReader, kafka, topic=FEEDBACK_TOPIC, group=kafka.feedback_group),
                     backoff=self._backoff,
                     rng=random.Random(),  # noqa: S311
+                    on_failure=partial(tell, "feedback"),
                 )
 
     def __enter__(self) -> Self:
@@ -310,11 +318,14 @@ class Courier:
             statuses = self._relay.status()
         except StoreError as error:
             return f"it is not known what waits in the outbox {self._place}, to go out at the next start ({error})"
-        waiting = sum(status.pending for status in statuses)
-        errors = [status.last_error for status in statuses if status.last_error]
+        waiting = [status for status in statuses if status.pending]
+        if not waiting:
+            return None
+        errors = [status.last_error for status in waiting if status.last_error]
         why = f" ({errors[0]})" if errors else ""
-        events = counted(waiting, "event waits", "events wait")
-        return f"{events} in the outbox {self._place}, to go out at the next start with --kafka{why}"
+        events = counted(sum(status.pending for status in waiting), "event waits", "events wait")
+        sinks = " and ".join(status.sink for status in waiting)
+        return f"{events} in the outbox {self._place}, to go out at the next start with {sinks}{why}"
 
 
 class RerouteTeller:
@@ -426,6 +437,10 @@ def _topics(kafka: KafkaConfig | None, webhook: WebhookConfig | None) -> dict[st
     if webhook is not None:
         topics[WebhookSink.name] = webhook.topics
     return topics
+
+
+def _tell_nobody(where: str, error: Exception) -> None:
+    del where, error
 
 
 def _now() -> datetime:

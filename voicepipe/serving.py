@@ -234,6 +234,7 @@ def _waiting(courier: Courier) -> list[Waiting]:
             pending=status.pending,
             oldest_age_s=status.oldest_age_s,
             refused=status.refused,
+            last_error=status.last_error,
         )
         for status in statuses
     ]

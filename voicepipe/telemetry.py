@@ -62,12 +62,15 @@ class Waiting:
         0 when nothing waits.
     refused : int
         Events that the sink refused for good; they are dead letters.
+    last_error : str, optional
+        The sentence of the last failure; None when the last attempt went through.
     """
 
     sink: str
     pending: int
     oldest_age_s: float
     refused: int = 0
+    last_error: str | None = None
 
 
 class Telemetry:

@@ -25,8 +25,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def make_recorder(store: Store, *, capacity: int = 100) -> Recorder:
-    return Recorder(store, backoff=Backoff(first_s=0.01, cap_s=0.02), rng=random.Random(1), capacity=capacity)
+def make_recorder(store: Store, *, capacity: int = 100, told: list[Exception] | None = None) -> Recorder:
+    return Recorder(
+        store,
+        backoff=Backoff(first_s=0.01, cap_s=0.02),
+        rng=random.Random(1),
+        capacity=capacity,
+        on_failure=(told if told is not None else []).append,
+    )
 
 
 def fill_disk(store: Store) -> None:
@@ -146,16 +152,20 @@ def test_a_store_that_does_not_answer_holds_up_neither_flush_nor_stop(
 
 
 def test_what_the_store_cannot_even_be_told_blocks_nothing_that_is_held(store: Store) -> None:
-    recorder = make_recorder(store)
+    told: list[Exception] = []
+    recorder = make_recorder(store, told=told)
     fill_disk(store)
     while recorder.record([], make_messages(f"call-{store.depth('kafka').pending}")):
         pass
     assert not recorder.record([replace(make_summary(), reason="no \ud800 text")], [])
     assert not recorder.record([], make_messages("after"))
+    assert recorder.retry()
+    assert [str(error) for error in told] == [recorder.last_error], "the full disk is told once"
     make_room(store)
     while recorder.retry() is not None:
         pass
-    assert (recorder.held, recorder.refused) == (0, 1)
+    assert recorder.held == 0
+    assert [type(error) for error in told[1:]] == [UnicodeEncodeError], "and that a record was lost"
     assert len(store.events_of("after")) == 4
 
 

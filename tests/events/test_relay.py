@@ -54,6 +54,18 @@ def test_nothing_is_marked_sent_while_the_sink_is_away(store: Store) -> None:
     assert len(sink.taken) == 4
 
 
+def test_an_error_is_told_when_it_begins_and_when_it_changes(store: Store) -> None:
+    sink, told = FakeSink(), list[str]()
+    carrier = SinkCarrier(
+        store, sink, backoff=Backoff(), rng=random.Random(1), on_failure=lambda error: told.append(str(error))
+    )
+    for number, away in enumerate(["Gone.", "Gone.", "Refused.", "Refused.", None, "Refused."]):
+        store.record([], make_messages(f"call-{number}"))
+        sink.away = away
+        carrier.carry()
+    assert told == ["Gone.", "Refused.", "Refused."]
+
+
 def test_a_refused_message_does_not_block_the_rest(store: Store) -> None:
     messages = make_messages()
     store.record([], messages)
@@ -108,7 +120,7 @@ def test_a_bug_in_a_sink_loses_nothing(store: Store) -> None:
     store.record([], make_messages())
     carrier = make_carrier(store, BrokenSink())
     assert carrier.carry() not in (None, 0.0)
-    assert carrier.last_error == "a bug"
+    assert carrier.last_error == "ZeroDivisionError", "its words may quote an event"
     assert store.depth("kafka").pending == 4
 
 

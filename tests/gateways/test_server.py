@@ -37,7 +37,7 @@ from voicepipe.pipeline.call import Models
 from voicepipe.pipeline.config import AnalysisConfig
 from voicepipe.pipeline.pool import CallPool
 from voicepipe.pipeline.shedding import PoolConfig
-from voicepipe.telemetry import Telemetry
+from voicepipe.telemetry import Telemetry, Waiting
 from voicepipe.types import (
     Call,
     CallEvent,
@@ -111,6 +111,7 @@ async def house(
     equipped: bool = True,
     pool: PoolConfig | None = None,
     begun: Callable[[], Sequence[str]] = tuple,
+    outbox: Callable[[], Sequence[Waiting]] = tuple,
     **settings: Any,
 ) -> AsyncIterator[House]:
     """Open a server on free ports; whatever happens, close it."""
@@ -135,6 +136,7 @@ async def house(
         metrics=telemetry.metrics,
         store_fault=lambda: None,
         begun=begun,
+        outbox=outbox,
     )
     here = House(server=server, pool=calls, log=log, telemetry=telemetry)
     if equipped:
@@ -429,6 +431,20 @@ def test_health_readiness_and_paths_that_are_not_there() -> None:
                 await connect(here.url("/v1/nothing"))
             assert b"/v1/twilio" in (astray.value.response.body or b""), "it says where calls come in"
             assert here.outcomes() == ["wrong_path"]
+
+    run(scene)
+
+
+def test_readiness_shows_what_waits_for_whom_and_why() -> None:
+    waiting = Waiting(sink="webhook", pending=2, oldest_age_s=1.52, refused=1, last_error="The webhook is away.")
+
+    async def scene() -> None:
+        async with house(outbox=lambda: [waiting]) as here:
+            status, text = await here.get("/readyz")
+            assert (status, json.loads(text)["outbox"]) == (
+                200,
+                {"webhook": {"pending": 2, "oldest_age_s": 1.5, "refused": 1, "last_error": "The webhook is away."}},
+            )
 
     run(scene)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from voicepipe.events.erasure import TOMBSTONE_TYPE
 from voicepipe.events.feedback import InboundFeedback, read_feedback
 from voicepipe.events.kafka import KafkaRecord
-from voicepipe.events.relay import Backoff
+from voicepipe.events.relay import Backoff, Tell, tell_change, tell_nobody
 from voicepipe.events.store import RecordError, Store
 from voicepipe.types import StoreError
 
@@ -43,16 +43,25 @@ class FeedbackListener:
     backoff : Backoff
     rng : random.Random
         Source of the jitter.
+    on_failure : callable
+        Is told when an error begins or changes.
     """
 
     def __init__(
-        self, store: Store, *, connect: Callable[[], GroupReader], backoff: Backoff, rng: random.Random
+        self,
+        store: Store,
+        *,
+        connect: Callable[[], GroupReader],
+        backoff: Backoff,
+        rng: random.Random,
+        on_failure: Tell = tell_nobody,
     ) -> None:
         self.last_error: str | None = None
         self._store = store
         self._connect = connect
         self._backoff = backoff
         self._rng = rng
+        self._on_failure = on_failure
         self._reader: GroupReader | None = None
         self._failures = 0
         self._stopping = threading.Event()
@@ -88,7 +97,7 @@ class FeedbackListener:
             # Nothing was committed: the same records come again.
             self._disconnect()
             self._failures += 1
-            self.last_error = str(error) or type(error).__name__
+            self.last_error = tell_change(error, before=self.last_error, on_failure=self._on_failure)
             return self._backoff.wait_s(self._failures, rng=self._rng)
         self._failures = 0
         self.last_error = None

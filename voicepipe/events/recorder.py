@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from voicepipe.counting import counted
-from voicepipe.events.relay import Backoff
+from voicepipe.events.relay import Backoff, Tell, tell_change, tell_nobody
 from voicepipe.events.store import RecordError, Store
 from voicepipe.ports import OutboundMessage
 from voicepipe.types import CallEvent, StoreError
@@ -28,13 +28,24 @@ class Recorder:
         Source of the jitter.
     capacity : int
         Largest number of records held.
+    on_failure : callable
+        Is told when an error begins or changes, and of each record that was held and that the store then refuses.
     """
 
-    def __init__(self, store: Store, *, backoff: Backoff, rng: random.Random, capacity: int = 100_000) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        backoff: Backoff,
+        rng: random.Random,
+        capacity: int = 100_000,
+        on_failure: Tell = tell_nobody,
+    ) -> None:
         self._store = store
         self._backoff = backoff
         self._rng = rng
         self._capacity = capacity
+        self._on_failure = on_failure
         self._state = threading.Condition()
         self._held: deque[_Record] = deque()
         """What the store has not taken, oldest first; the oldest stays while it is being written."""
@@ -46,8 +57,6 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self.last_error: str | None = None
         """The sentence of the last failure; None after a success."""
-        self.refused = 0
-        """Records that were held and that the store then refused for good."""
 
     @property
     def held(self) -> int:
@@ -109,7 +118,7 @@ class Recorder:
         except RecordError:
             raise
         except StoreError as error:
-            self.last_error = str(error)
+            self.last_error = tell_change(error, before=self.last_error, on_failure=self._on_failure)
             kept = True
         finally:
             self._settle(kept=kept)
@@ -133,9 +142,11 @@ class Recorder:
             self._store.record(*oldest)
         except Exception as error:
             kept = isinstance(error, StoreError) and not isinstance(error, RecordError)
-            self.last_error = str(error) if isinstance(error, StoreError) else type(error).__name__
-            # It would block all others for ever, and nobody waits for its outcome any more.
-            self.refused += not kept
+            if kept:
+                self.last_error = tell_change(error, before=self.last_error, on_failure=self._on_failure)
+            else:  # it would block all others for ever, and nobody waits for its outcome any more
+                self.last_error = None
+                self._on_failure(error)
         else:
             kept = False
             self.last_error = None

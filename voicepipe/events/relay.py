@@ -3,12 +3,16 @@
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from voicepipe.events.store import Clock, Store
 from voicepipe.ports import Delivery, EventSink
-from voicepipe.types import SinkError
+from voicepipe.types import SinkError, VoicepipeError
+
+Tell = Callable[[Exception], None]
+"""Is told an error that was survived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,22 @@ class Backoff:
     def wait_s(self, failures: int, *, rng: random.Random) -> float:
         """Return the wait after the given number of failures in a row (1, 2, ...), in seconds."""
         return rng.uniform(0.0, min(self.cap_s, self.first_s * 2.0 ** min(failures - 1, 30)))
+
+
+def tell_change(error: Exception, *, before: str | None, on_failure: Tell) -> str:
+    """Return the sentence of an error; tell of it unless that is the sentence of the try before.
+
+    Of errors that are not voicepipe's own it is the kind alone, for they may quote what was said.
+    """
+    sentence = str(error) if isinstance(error, VoicepipeError) else type(error).__name__
+    if sentence != before:
+        on_failure(error)
+    return sentence
+
+
+def tell_nobody(error: Exception) -> None:
+    """Pass over an error."""
+    del error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +91,19 @@ class SinkCarrier:
         Source of the jitter.
     batch_size : int
         Largest number of messages per attempt.
+    on_failure : callable
+        Is told when an error begins or changes.
     """
 
     def __init__(
-        self, store: Store, sink: EventSink, *, backoff: Backoff, rng: random.Random, batch_size: int = 500
+        self,
+        store: Store,
+        sink: EventSink,
+        *,
+        backoff: Backoff,
+        rng: random.Random,
+        batch_size: int = 500,
+        on_failure: Tell = tell_nobody,
     ) -> None:
         self.sink = sink
         self.failures = 0
@@ -83,6 +112,7 @@ class SinkCarrier:
         self._backoff = backoff
         self._rng = rng
         self._batch_size = batch_size
+        self._on_failure = on_failure
         self._unwritten: dict[int, Delivery] = {}
         """What the sink said of messages, by seq, until the store has taken it: a full disk sends nothing twice."""
 
@@ -122,7 +152,7 @@ class SinkCarrier:
 
     def _fail(self, error: Exception) -> float:
         self.failures += 1
-        self.last_error = str(error) or type(error).__name__
+        self.last_error = tell_change(error, before=self.last_error, on_failure=self._on_failure)
         return self._backoff.wait_s(self.failures, rng=self._rng)
 
 
@@ -198,6 +228,8 @@ class Relay:
         The outbox is looked at this often even when nobody reports new messages: other processes write to a shared one.
     batch_size : int
         Largest number of messages per attempt.
+    on_failure : callable, optional
+        Is told the name of a sink and its error when one begins or changes.
     """
 
     def __init__(
@@ -210,10 +242,21 @@ class Relay:
         clock: Clock,
         poll_s: float = 1.0,
         batch_size: int = 500,
+        on_failure: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
-        carriers = [SinkCarrier(store, sink, backoff=backoff, rng=rng, batch_size=batch_size) for sink in sinks]
+        carriers = [
+            SinkCarrier(
+                store,
+                sink,
+                backoff=backoff,
+                rng=rng,
+                batch_size=batch_size,
+                on_failure=partial(on_failure, sink.name) if on_failure else tell_nobody,
+            )
+            for sink in sinks
+        ]
         self._lanes = [_Lane(carrier, poll_s=poll_s) for carrier in carriers]
 
     def start(self) -> None:

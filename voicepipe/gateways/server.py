@@ -218,7 +218,12 @@ class LiveServer:
         ready = self._pool.ready and fault is None and not self._board.draining
         waiting = await asyncio.to_thread(self._outbox)
         outbox = {
-            one.sink: {"pending": one.pending, "oldest_age_s": round(one.oldest_age_s, 1), "refused": one.refused}
+            one.sink: {
+                "pending": one.pending,
+                "oldest_age_s": round(one.oldest_age_s, 1),
+                "refused": one.refused,
+                "last_error": one.last_error,
+            }
             for one in waiting
         }
         found = state | {"outbox": outbox} | ({"fault": fault} if fault else {})
