@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that give up one that no longer answers; needs psycopg."""
+"""Connections to PostgreSQL that give up one that no longer answers; needs psycopg 3.3, which looks up as it waits."""
 
 import time
 from typing import Any
