@@ -281,12 +281,11 @@ def _kafka(settings: Settings) -> Finding:
             detail="no broker in the settings; reroutes are shown, not sent",
             mend="voicepipe doctor --kafka HOST:PORT tries one; [kafka] bootstrap_servers in the settings keeps it",
         )
-    from voicepipe.events.contract import TOPICS
-    from voicepipe.events.feedback import FEEDBACK_TOPIC
+    from voicepipe.events.contract import KAFKA_TOPICS
     from voicepipe.events.kafka_connection import check_kafka
 
     try:
-        health = check_kafka(settings.kafka, topics=(*TOPICS, FEEDBACK_TOPIC))
+        health = check_kafka(settings.kafka, topics=KAFKA_TOPICS)
     except VoicepipeError as error:
         return Finding(
             thing="Kafka",

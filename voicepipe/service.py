@@ -18,7 +18,7 @@ from voicepipe.conversation.wording import Quote
 from voicepipe.counting import counted
 from voicepipe.events.calls import CallEndedEvent, CallStartedEvent, build_call_ended, build_call_started
 from voicepipe.events.config import KafkaConfig, WebhookConfig
-from voicepipe.events.contract import TOPICS
+from voicepipe.events.contract import KAFKA_TOPICS
 from voicepipe.events.envelope import message_of
 from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.kafka import KafkaGroupReader, KafkaSink
@@ -57,9 +57,6 @@ from voicepipe.types import (
 
 _LATE = timedelta(minutes=1)
 """How far the nodes' clocks may be apart, and a call's beginning from where it is written down."""
-
-_KAFKA_TOPICS = (*TOPICS, FEEDBACK_TOPIC)
-"""What supervisors answer in the console goes out, too."""
 
 Books = Mapping[str, PhraseBook]
 """Phrases by language."""
@@ -168,7 +165,7 @@ class Courier:
     ) -> None:
         sinks: list[EventSink] = []
         if kafka is not None:
-            sinks.append(KafkaSink(kafka, topics=_KAFKA_TOPICS))
+            sinks.append(KafkaSink(kafka, topics=KAFKA_TOPICS))
         if webhook is not None:
             sinks.append(WebhookSink(webhook, unix_time_s=time.time))
         tell = on_failure or _tell_nobody
@@ -284,7 +281,7 @@ class Courier:
         if self._kafka is None:
             return None
         try:
-            ensure_topics(self._kafka, _KAFKA_TOPICS)
+            ensure_topics(self._kafka, KAFKA_TOPICS)
         except SinkError as error:
             return str(error)
         return None
@@ -433,7 +430,7 @@ def _topics(kafka: KafkaConfig | None, webhook: WebhookConfig | None) -> dict[st
     """Return which topics each sink gets."""
     topics: dict[str, Collection[str]] = {}
     if kafka is not None:
-        topics[KafkaSink.name] = _KAFKA_TOPICS
+        topics[KafkaSink.name] = KAFKA_TOPICS
     if webhook is not None:
         topics[WebhookSink.name] = webhook.topics
     return topics

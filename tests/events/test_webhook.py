@@ -17,9 +17,8 @@ from pydantic import SecretStr, ValidationError
 
 from tests.events.calls import make_messages, make_reroute
 from voicepipe.events.config import WebhookConfig
-from voicepipe.events.contract import TOPICS
+from voicepipe.events.contract import KAFKA_TOPICS
 from voicepipe.events.envelope import message_of
-from voicepipe.events.feedback import FEEDBACK_TOPIC
 from voicepipe.events.reroute import RerouteEvent
 from voicepipe.events.webhook import WebhookSink, sign, structured
 from voicepipe.types import SinkError
@@ -248,8 +247,8 @@ def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
 
 
 def test_every_topic_of_the_contract_may_be_posted() -> None:
-    topics = (*TOPICS, FEEDBACK_TOPIC)
-    assert WebhookConfig.model_validate({"url": "https://crm.example.org/hook", "topics": topics}).topics == topics
+    config = WebhookConfig.model_validate({"url": "https://crm.example.org/hook", "topics": KAFKA_TOPICS})
+    assert config.topics == KAFKA_TOPICS
 
 
 @pytest.mark.slow

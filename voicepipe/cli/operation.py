@@ -14,16 +14,14 @@ def schema(
     """Print the JSON Schema of a topic's events; without a name, list the topics."""
     import json
 
-    from voicepipe.events.contract import TOPICS, topic_schema
-    from voicepipe.events.feedback import FEEDBACK_TOPIC
+    from voicepipe.events.contract import KAFKA_TOPICS, topic_schema
 
-    topics = (*TOPICS, FEEDBACK_TOPIC)
     if name is None:
-        print("\n".join(topics))
-    elif name in topics:
+        print("\n".join(KAFKA_TOPICS))
+    elif name in KAFKA_TOPICS:
         print(json.dumps(topic_schema(name), indent=2))
     else:
-        raise typer.BadParameter(f"{name} is no topic of voicepipe's; they are {', '.join(topics)}.")
+        raise typer.BadParameter(f"{name} is no topic of voicepipe's; they are {', '.join(KAFKA_TOPICS)}.")
 
 
 @app.command()

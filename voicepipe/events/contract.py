@@ -16,6 +16,9 @@ SCHEMA_FOLDER = Path(__file__).parent / "schemas"
 TOPICS = (REROUTE_TOPIC, CALLS_TOPIC)
 """Topics that voicepipe writes."""
 
+KAFKA_TOPICS = (*TOPICS, FEEDBACK_TOPIC)
+"""All topics: what supervisors answer in the console goes out, too."""
+
 _DESCRIPTIONS = {
     REROUTE_TOPIC: "A better human is asked for (requested), or the request is withdrawn (cleared).",
     CALLS_TOPIC: "Calls that started and ended.",
